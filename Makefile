@@ -1,0 +1,39 @@
+# make demo       the story, on three real compute hosts
+# make test       units, property tests, the lab's selection: what CI runs
+# make test-all   everything, the slow scenarios too
+# make bench      CPU of one local check against its floor
+
+SHELL := /bin/sh
+REQUIREMENTS := tests/requirements.txt
+# Everything that is slow to make is kept outside the repository, keyed by what it is made from.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resize-agent
+VENV := $(CACHE)/venv-$(shell sha256sum $(REQUIREMENTS) | cut -c1-12)
+PYTHON := $(VENV)/bin/python
+
+.PHONY: test test-all demo bench lint setup
+
+test: setup
+	@tests/run $(PYTHON) -m pytest -m "not slow"
+
+test-all: setup
+	@tests/run $(PYTHON) -m pytest
+
+demo:
+	@tests/setup demo
+	@python3 -m tests.lab.demo
+
+bench: setup
+	@$(PYTHON) -m bench.local_check
+
+lint: setup
+	@$(PYTHON) -m pytest -q tests/meta
+
+setup: $(VENV)/.ready
+	@tests/setup test
+
+$(VENV)/.ready: $(REQUIREMENTS)
+	@tests/setup venv
+	@echo "setup: Python packages for the tests (once) ..."
+	@python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	@touch $@
