@@ -1,0 +1,97 @@
+"""YAML text into plain values that remember their line.  Aliases, tags and duplicate keys are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+import yaml
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CORE = "tag:yaml.org,2002:"
+_SCALARS = {"str", "int", "bool", "null", "float", "timestamp"}
+
+
+class DocumentError(ValueError):
+    """`args[0]` is the whole message: `FILE:LINE: key: what is wrong`."""
+
+    def __init__(self, where: str, line: Optional[int], message: str) -> None:
+        self.where = where if line is None else f"{where}:{line}"
+        self.message = message
+        super().__init__(f"{self.where}: {message}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value.  A scalar keeps its text and its YAML type word (`str`, `int`, `bool`, `null`, ...)."""
+
+    line: int
+    type: str
+    text: str = ""
+    items: tuple[Entry, ...] = ()
+    keys: Optional[Mapping[str, Entry]] = None
+
+
+def load(data: Union[bytes, str], where: str, limit: int = 1 << 20) -> Entry:
+    """Parse one YAML document of at most `limit` bytes; an empty one is an empty mapping.
+
+    Raises DocumentError, with file and line, for anything but plain mappings, sequences and scalars.
+    """
+    if len(data) > limit:
+        raise DocumentError(where, None, f"is larger than {limit} bytes")
+    text = _decoded(data, where) if isinstance(data, bytes) else data
+    try:
+        node = _compose(text, where)
+    except yaml.YAMLError as error:
+        raise _translated(error, where) from None
+    except RecursionError:
+        raise DocumentError(where, None, "is nested too deeply") from None
+    return node if node is not None else Entry(1, "map", keys={})
+
+
+def _decoded(data: bytes, where: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DocumentError(where, line, "is not UTF-8 text") from None
+
+
+def _compose(text: str, where: str) -> Optional[Entry]:
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            mark: Any = event.start_mark
+            raise DocumentError(where, mark.line + 1, "aliases are not allowed")
+    node = yaml.compose(text, Loader=_LOADER)
+    return None if node is None else _entry(node, where)
+
+
+def _entry(node: Any, where: str) -> Entry:
+    line = node.start_mark.line + 1
+    kind = node.tag[len(_CORE) :] if node.tag.startswith(_CORE) else ""
+    if isinstance(node, yaml.MappingNode) and kind == "map":
+        return Entry(line, "map", keys=_keys(node, where))
+    if isinstance(node, yaml.SequenceNode) and kind == "seq":
+        return Entry(line, "seq", items=tuple(_entry(n, where) for n in node.value))
+    if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
+        return Entry(line, kind, node.value)
+    raise DocumentError(where, line, "only plain mappings, lists and values are allowed")
+
+
+def _keys(node: Any, where: str) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise DocumentError(where, line, "a key must be a word")
+        if key.value in found:
+            raise DocumentError(where, line, f"{key.value!r}: given twice")
+        found[key.value] = _entry(value, where)
+    return found
+
+
+def _translated(error: yaml.YAMLError, where: str) -> DocumentError:
+    mark: Any = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
+    return DocumentError(where, mark.line + 1 if mark else None, f"is not valid YAML: {problem}")

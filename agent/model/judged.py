@@ -1,0 +1,180 @@
+"""What is said about a host: findings, peer rows, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Callable, Optional
+
+from agent.model.actions import Action, Plan, StepResult
+from agent.model.observed import Snapshot
+from agent.reasons import Impact, Side, Stage
+from agent.settings import Settings
+
+
+class Outcome(Enum):
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    SKIP = "skip"
+
+
+# What a set of outcomes amounts to: the first of these that occurs.
+_WORST_FIRST = (Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS, Outcome.SKIP)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    found = set(outcomes)
+    return next((o for o in _WORST_FIRST if o in found), Outcome.SKIP)
+
+
+class Role(Enum):
+    SOURCE = "source"
+    DESTINATION = "destination"
+    BOTH = "both"
+
+    def covers(self, role: Role) -> bool:
+        return self in (role, Role.BOTH)
+
+
+class Scope(Enum):
+    FULL = "full"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing examined and what was found, also when it passes.
+
+    `message` says subject, observed, expected.  `peer` is set when the finding is about one peer: it then changes no role.
+    `remedy` replaces the general one of the reason where an exact command is known.  `fix` is what `--fix` would do.
+    """
+
+    subject: str
+    outcome: Outcome
+    message: str
+    reason: Optional[str] = None
+    peer: Optional[str] = None
+    remedy: Optional[str] = None
+    side: Optional[Side] = None
+    fix: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule, one file in checks/.  `id` is the file's name."""
+
+    id: str
+    role: Role
+    summary: str
+    why: str
+    evaluate: Callable[[Snapshot, Settings], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    check: Check
+    findings: tuple[Finding, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        return worst(f.outcome for f in self.findings)
+
+
+@dataclass(frozen=True)
+class PeerRow:
+    """The direction here -> peer."""
+
+    name: str
+    address: str
+    outcome: Outcome
+    stage: Optional[Stage] = None
+    reason: Optional[str] = None
+    side: Optional[Side] = None
+    impact: Optional[Impact] = None
+    message: str = ""
+    checked_at: Optional[datetime] = None
+    seconds: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The one thing every output consumes."""
+
+    host: str
+    scope: Scope
+    taken_at: datetime
+    valid_until: datetime
+    duration_seconds: float
+    interrupted: bool
+    results: tuple[CheckResult, ...]
+    peers: tuple[PeerRow, ...]
+    plan: Plan
+    applied: tuple[StepResult, ...] = ()
+    omitted: tuple[str, ...] = ()  # what a partial report did not look at
+    probed: bool = False
+
+    def findings(self) -> Iterator[tuple[Check, Finding]]:
+        for result in self.results:
+            for finding in result.findings:
+                yield result.check, finding
+
+    def role_outcome(self, role: Role) -> Outcome:
+        return worst(
+            f.outcome for c, f in self.findings() if c.role.covers(role) and f.peer is None
+        )
+
+    def role_ready(self, role: Role) -> Optional[bool]:
+        """None where a partial report found nothing wrong: it cannot say "ready"."""
+        if self.role_outcome(role) in (Outcome.FAIL, Outcome.UNKNOWN):
+            return False
+        return None if self.scope is Scope.PARTIAL else True
+
+    @property
+    def ready(self) -> Optional[bool]:
+        if self.scope is Scope.PARTIAL:
+            return None
+        roles = self.role_ready(Role.SOURCE) and self.role_ready(Role.DESTINATION)
+        ours = any(r.outcome is Outcome.FAIL and r.side is Side.HERE for r in self.peers)
+        return bool(roles) and not ours and (not self.probed or self.some_peer_passes)
+
+    @property
+    def some_peer_passes(self) -> bool:
+        return any(r.outcome is Outcome.PASS for r in self.peers)
+
+
+def passed(subject: str, message: str, peer: Optional[str] = None) -> Finding:
+    return Finding(subject, Outcome.PASS, message, peer=peer)
+
+
+def warned(
+    subject: str,
+    reason: str,
+    message: str,
+    *fix: Action,
+    peer: Optional[str] = None,
+    remedy: Optional[str] = None,
+) -> Finding:
+    return Finding(subject, Outcome.WARN, message, reason, peer, remedy, fix=fix)
+
+
+def failed(
+    subject: str,
+    reason: str,
+    message: str,
+    *fix: Action,
+    peer: Optional[str] = None,
+    remedy: Optional[str] = None,
+) -> Finding:
+    return Finding(subject, Outcome.FAIL, message, reason, peer, remedy, fix=fix)
+
+
+def unknown(subject: str, reason: str, message: str, peer: Optional[str] = None) -> Finding:
+    return Finding(subject, Outcome.UNKNOWN, message, reason, peer)
+
+
+def skipped(subject: str, message: str, peer: Optional[str] = None) -> Finding:
+    return Finding(subject, Outcome.SKIP, message, peer=peer)

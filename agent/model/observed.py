@@ -1,0 +1,350 @@
+"""What was seen on a host.  Nothing here judges; nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Optional, TypeVar, Union
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
+    """A read-only copy, so that a frozen dataclass stays frozen."""
+    return MappingProxyType(dict(mapping))
+
+
+def nothing() -> Mapping[K, V]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Looked for and not there."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Could not be determined.  Never treat this as Absent."""
+
+    reason: str
+
+
+class Kind(Enum):
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "symbolic link"
+    OTHER = "special file"
+
+
+@dataclass(frozen=True)
+class File:
+    """One inode.  `content` is None for directories, secrets and files too large to read.
+
+    `mode` holds the permission bits only (0o7777); ids are numeric because names lie under a foreign root.
+    `links` is st_nlink.  `real` is where the path leads once links are resolved, as nova or root saw it.
+    """
+
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    size: int = 0
+    links: int = 1
+    content: Optional[bytes] = None
+    real: Optional[PurePosixPath] = None
+
+
+@dataclass(frozen=True)
+class Password:
+    """What shadow(5) says, without the hash.  Days are counted from 1970-01-01."""
+
+    usable: bool  # somebody could log in with it
+    locked: bool  # the field starts with "!"
+    last_change: Optional[int] = None
+    max_age: Optional[int] = None
+    inactive: Optional[int] = None
+    expires: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """One passwd(5) entry.  `groups` are the supplementary group ids, the primary one included."""
+
+    name: str
+    uid: int
+    gid: int
+    home: PurePosixPath
+    shell: PurePosixPath
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """The public half of a user or host key: type word and base64 blob as in a `.pub` file."""
+
+    type: str
+    blob: str
+    comment: str = ""
+
+    @property
+    def line(self) -> str:
+        return f"{self.type} {self.blob}"
+
+    def same_key(self, other: PublicKey) -> bool:
+        return (self.type, self.blob) == (other.type, other.blob)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One private key file that ssh would offer.  The private text never enters a Snapshot.
+
+    `file` is the private file (content None).  `key` is the public half derived from the private one by `ssh-keygen -y`
+    run as nova; `offered` what the `.pub` file beside it says, which ssh offers instead when it parses.
+    `certificate` is `ssh-keygen -L` text of `-cert.pub`.
+    """
+
+    path: PurePosixPath
+    file: Union[File, Unreadable]
+    key: Union[PublicKey, Unreadable]
+    offered: Union[PublicKey, Absent, Unreadable]
+    certificate: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """`ssh -G ADDRESS` as nova: lower-case keyword to its values in order."""
+
+    values: Mapping[str, tuple[str, ...]]
+
+    def one(self, keyword: str, default: str = "") -> str:
+        return self.values.get(keyword, (default,))[0]
+
+    def words(self, keyword: str) -> tuple[str, ...]:
+        return tuple(word for value in self.values.get(keyword, ()) for word in value.split())
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """`sshd -T -C user=...,addr=ADDRESS`: the effective answer for nova from one address.
+
+    `ports` are the configured ones; `Snapshot.listening` has those a daemon really listens on.
+    """
+
+    values: Mapping[str, tuple[str, ...]]
+    ports: tuple[int, ...] = (22,)
+    version: str = ""
+    debian: bool = False  # secure_permissions() of the user-group-modes patch
+
+    def one(self, keyword: str, default: str = "") -> str:
+        return self.values.get(keyword, (default,))[0]
+
+    def words(self, keyword: str) -> tuple[str, ...]:
+        return tuple(word for value in self.values.get(keyword, ()) for word in value.split())
+
+
+@dataclass(frozen=True)
+class NovaConfig:
+    """nova.conf as nova-compute sees it.
+
+    `host` is lower case.  `address` is what a source dials to reach this host.  `origin` says, for each option read, the
+    file and line or `environment` or `default`.  `running` is the pid of nova-compute, None when it does not run.
+    """
+
+    host: str
+    address: str
+    my_ip: str
+    instances_path: PurePosixPath
+    transport: str = "ssh"
+    image_cache: str = "_base"
+    release: Optional[str] = None
+    tempdir: Optional[str] = None
+    images_type: str = "default"
+    origin: Mapping[str, str] = field(default_factory=nothing)
+    files: tuple[PurePosixPath, ...] = ()
+    running: Optional[int] = None
+    problems: tuple[str, ...] = ()  # options that could not be read, each a sentence
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One line of mountinfo or fstab.  `source` as written there."""
+
+    mountpoint: PurePosixPath
+    fstype: str
+    source: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The file system that holds instances_path, as a peer record tells it."""
+
+    mountpoint: str
+    fstype: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The instances directory and the way to it.
+
+    `way` lists every directory from / to it (itself last) with what stat said.  `writable` is nova's own answer.
+    Blocks and inodes are those an unprivileged user can have; None where the file system does not count them.
+    `leftovers` are names below it that a failed resize left (`*_resize`), each with its owner's uid and whether nova can remove it.
+    """
+
+    path: PurePosixPath
+    way: tuple[tuple[PurePosixPath, Union[File, Absent, Unreadable]], ...]
+    writable: Union[bool, Unreadable]
+    mount: Union[Mount, Unreadable]
+    free_bytes: Optional[int] = None
+    free_inodes: Optional[int] = None
+    total_bytes: Optional[int] = None
+    expected_mounts: tuple[tuple[PurePosixPath, str], ...] = ()  # mountpoint, who says so
+    leftovers: tuple[tuple[str, int, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program nova-compute starts by name: where its own PATH finds it."""
+
+    name: str
+    path: Union[PurePosixPath, Absent]
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """One peer record, `peers.d/NAME.yaml`, validated.  `path` is where it lies."""
+
+    name: str
+    present: bool
+    path: PurePosixPath
+    address: str = ""
+    names: tuple[str, ...] = ()
+    port: int = 22
+    host_keys: tuple[PublicKey, ...] = ()
+    user_keys: tuple[PublicKey, ...] = ()
+    user: str = "nova"
+    uid: Optional[int] = None
+    release: Optional[str] = None
+    instances_path: str = ""
+    transport: str = "ssh"
+    image_cache: str = "_base"
+    storage: Optional[Storage] = None
+    issued_at: str = ""
+
+
+@dataclass(frozen=True)
+class RecordProblem:
+    """Why a record, or one claim in it, is not used.  `where` is `FILE` or `FILE:LINE`."""
+
+    reason: str  # a reason code
+    where: str
+    message: str
+    name: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Records:
+    """All of peers.d: usable records by name (this host's own included), and what was refused.
+
+    `conflicted` are well-formed records two of which claim one name or address, or one of which claims ours: nothing is
+    written for them.
+    """
+
+    records: tuple[Record, ...] = ()
+    problems: tuple[RecordProblem, ...] = ()
+    conflicted: tuple[Record, ...] = ()
+
+    def peers(self, own: str) -> tuple[Record, ...]:
+        return tuple(r for r in self.records if r.present and r.name != own)
+
+    def withdrawn(self, own: str) -> tuple[Record, ...]:
+        return tuple(r for r in self.records if not r.present and r.name != own)
+
+    def named(self, name: str) -> Optional[Record]:
+        return next((r for r in self.records if r.name == name), None)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One dial: Nova's lines to `address`, up to the first that failed.
+
+    `passed` are the stages that succeeded, in order.  On success `reason` is None.  `made` are the modes (octal) of what arrived,
+    seen only by a self-dial.  `shared` says the peer's directory is also ours.
+    """
+
+    name: str
+    address: str
+    port: int
+    passed: tuple[str, ...]
+    stage: Optional[str]
+    reason: Optional[str]
+    detail: str
+    seconds: float
+    at: datetime
+    unknown: bool = False
+    skipped: bool = False
+    shared: bool = False
+    server_key: Optional[str] = None  # fingerprint the peer showed
+    directory_mode: Optional[int] = None
+    file_mode: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """This host's own public identity, from disk.  `name` is the kernel's; Nova's is `NovaConfig.host`."""
+
+    name: str
+    addresses: tuple[str, ...]
+    host_keys: tuple[PublicKey, ...]
+    privileged: bool
+    live: bool  # False for --root
+    names: tuple[str, ...] = ()  # other names peers may dial it by
+    dialled: tuple[
+        str, ...
+    ] = ()  # what NovaConfig.address resolves to here; itself when it is an address
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything a check may know.  Frozen; built by observe, archived by archive."""
+
+    taken_at: datetime
+    host: Host
+    account: Union[Account, Absent, Unreadable]
+    password: Union[Password, Absent, Unreadable]
+    nova: Union[NovaConfig, Unreadable]
+    # Read as nova where the path leads through nova's home: content only of key lists, known_hosts and configuration.
+    files: Mapping[PurePosixPath, Union[File, Absent, Unreadable]]
+    identities: tuple[Identity, ...]
+    # `ssh -G` by address dialled, "" for any other; Absent where there is no ssh.
+    client: Mapping[str, Union[ClientConfig, Absent, Unreadable]]
+    # `sshd -T -C addr=` by client address, "" for any other; Absent where there is no sshd.
+    server: Mapping[str, Union[ServerConfig, Absent, Unreadable]]
+    listening: Union[tuple[int, ...], Unreadable]  # ports an sshd listens on
+    tools: Mapping[str, Tool]
+    instances: Union[Instances, Unreadable]
+    records: Records
+    qemu: Union[Account, Absent, Unreadable]
+    groups: Mapping[int, tuple[str, ...]] = field(
+        default_factory=nothing
+    )  # gid -> every member's name
+    dials: tuple[Attempt, ...] = ()  # to peers, in this run
+    self_dials: tuple[Attempt, ...] = ()
+
+    def client_for(self, address: str) -> Union[ClientConfig, Absent, Unreadable]:
+        return self.client.get(address, self.client.get("", Unreadable("ssh was not asked")))
+
+    def server_for(self, address: str) -> Union[ServerConfig, Absent, Unreadable]:
+        return self.server.get(address, self.server.get("", Unreadable("sshd was not asked")))
+
+    def file(self, path: PurePosixPath) -> Union[File, Absent, Unreadable]:
+        return self.files.get(path, Unreadable(f"{path} was not looked at"))
