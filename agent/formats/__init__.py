@@ -1,0 +1,1 @@
+"""Texts of the field, in and out, as values.  No I/O."""

@@ -1,0 +1,45 @@
+"""What permission bits let an account do with an inode (path_resolution(7)), and why something was not seen."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from agent.model import Absent, Account, File, Kind, Snapshot
+
+READ, WRITE, EXECUTE = 4, 2, 1
+
+
+def may(account: Account, wanted: int, file: File) -> bool:
+    """Whether the class the account falls into has every wanted bit.  Access lists are not known here."""
+    if account.uid == 0:
+        return True
+    if account.uid == file.uid:
+        bits = file.mode >> 6
+    elif file.gid == account.gid or file.gid in account.groups:
+        bits = file.mode >> 3
+    else:
+        bits = file.mode
+    return bits & wanted == wanted
+
+
+def unseen(snapshot: Snapshot) -> str:
+    """The reason code of what could not be looked at."""
+    return "not_observed" if snapshot.host.privileged else "needs_root"
+
+
+def is_direct(snapshot: Snapshot, account: Account, path: PurePosixPath) -> bool:
+    """Whether a path lies in the account's home with no link on the way below it.
+
+    The account owns that home and could make a link lead anywhere.
+    """
+    if account.home not in path.parents:
+        return False
+    seen, home = snapshot.file(path), snapshot.file(account.home)
+    if isinstance(seen, Absent):
+        seen, path = snapshot.file(path.parent), path.parent
+    if isinstance(seen, Absent):
+        return True
+    if not isinstance(seen, File) or seen.kind is Kind.LINK:
+        return False
+    top = home.real if isinstance(home, File) and home.real is not None else account.home
+    return seen.real is None or seen.real == top / path.relative_to(account.home)

@@ -1,0 +1,296 @@
+"""known_hosts: what ssh reads in it, what it would say to a server, and the lines we write."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from agent.formats import lines, matching
+from agent.formats.keys import ALIASES, decoded, read, shown
+from agent.model import PublicKey
+
+CA = "@cert-authority"
+REVOKED = "@revoked"
+MARK = "resize-agent"
+SSH_PORT = 22
+
+KNOWN = "known"
+UNKNOWN = "unknown"
+CHANGED = "changed"
+REVOKED_KEY = "revoked"
+CA_ONLY = "cert_authority_only"
+
+_MARKERS = {b"": "", CA.encode(): CA, REVOKED.encode(): REVOKED}
+_HOSTS = re.compile(rb"([^ \t]+)[ \t]+([^#].*)", re.DOTALL)
+_HASHED = re.compile(rb"\|1\|([^|]{1,1024})\|(.*)", re.DOTALL)
+_SALT_OCTETS = 20
+_WITH_PORT = re.compile(r"\[(.*)\]:[0-9]+", re.DOTALL)
+_CERTIFICATE = re.compile(r"-cert-v[0-9]+@openssh\.com$")
+# What may stand in a host list without meaning anything but itself.
+_NAME = re.compile(r"[0-9A-Za-z._:%-]+|\[[0-9A-Za-z._:%-]+\]:[0-9]{1,5}")
+
+_HEADER = b"""\
+# Host keys of the compute hosts that nova may dial from here.  Written by resize-agent.
+# The agent rewrites this file from the records in /etc/resize-agent/peers.d; edits are lost.
+# To trust, replace or withdraw a host key, change the record of that host.
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line that ssh can use.  `patterns` is the host list as written, hashed or not."""
+
+    number: int
+    raw: bytes
+    marker: str
+    patterns: str
+    key: PublicKey
+    hashed: bool
+
+
+def parse(data: bytes) -> tuple[Entry, ...]:
+    return tuple(entry for _, entry in _read(data) if entry is not None)
+
+
+def malformed(data: bytes) -> tuple[int, ...]:
+    """Numbers of the lines that ssh skips although they are neither blank nor a comment."""
+    return tuple(number for number, entry in _read(data) if entry is None)
+
+
+def _read(data: bytes) -> Iterator[tuple[int, Optional[Entry]]]:
+    for number, raw in lines.numbered(data):
+        text = lines.active(raw)
+        if text:
+            yield number, _entry(number, raw, text)
+
+
+def _entry(number: int, raw: bytes, text: bytes) -> Optional[Entry]:
+    marker, text = _split_marker(text)
+    hosts = _HOSTS.fullmatch(text)
+    if marker not in _MARKERS or hosts is None:
+        return None
+    hashed = hosts[1].startswith(b"|")
+    if hashed and _hash_parts(hosts[1]) is None:
+        return None
+    key = read(hosts[2])
+    if key is None:
+        return None
+    return Entry(number, raw, _MARKERS[marker], shown(hosts[1]), key, hashed)
+
+
+def _split_marker(text: bytes) -> tuple[bytes, bytes]:
+    """ssh ends a marker at the first space of the line; at a tab only when there is no space."""
+    if not text.startswith(b"@"):
+        return b"", text
+    marker, blank, rest = text.partition(b" ")
+    if not blank:
+        marker, _, rest = text.partition(b"\t")
+    rest = rest.lstrip(b" \t")
+    return marker, b"" if rest.startswith(b"@") else rest
+
+
+def _hash_parts(hosts: bytes) -> Optional[tuple[bytes, bytes]]:
+    """Salt and digest of a hashed name.  None when ssh calls the line bad."""
+    parts = _HASHED.fullmatch(hosts)
+    salt = decoded(parts[1]) if parts else None
+    if parts is None or salt is None or len(salt) != _SALT_OCTETS:
+        return None
+    return salt, decoded(parts[2]) or b""
+
+
+def lookup_name(address: str, port: int) -> str:
+    """The name under which ssh looks up what it was told to dial."""
+    name = matching.canonical_address(address) or address.lower()
+    return name if port == SSH_PORT else f"[{name}]:{port}"
+
+
+class KnownHosts:
+    """The entries of several files in the order ssh reads them, ready for many lookups."""
+
+    def __init__(self, entries: Iterable[tuple[str, Entry]]) -> None:
+        self._entries = tuple(entries)
+        self._exact: dict[bytes, list[int]] = {}
+        self._globs: dict[bytes, dict[matching.Glob, list[int]]] = {}  # by literal beginning
+        self._negated: dict[int, tuple[matching.Glob, ...]] = {}
+        self._hashed: dict[bytes, dict[bytes, list[int]]] = {}  # by salt, by digest
+        self._found: dict[str, tuple[tuple[str, Entry], ...]] = {}
+        for place, (_, entry) in enumerate(self._entries):
+            self._add(place, entry)
+
+    @classmethod
+    def of(cls, files: Iterable[tuple[str, bytes]]) -> KnownHosts:
+        """`files` are (name, content): those of UserKnownHostsFile, then GlobalKnownHostsFile."""
+        return cls((file, entry) for file, data in files for entry in parse(data))
+
+    def find(self, name: str) -> tuple[tuple[str, Entry], ...]:
+        """Every (file, entry) that speaks about `name`, in file order."""
+        if name not in self._found:
+            self._found[name] = tuple(self._entries[place] for place in sorted(self._places(name)))
+        return self._found[name]
+
+    def _add(self, place: int, entry: Entry) -> None:
+        patterns = entry.patterns.encode("utf-8")
+        parts = _hash_parts(patterns) if entry.hashed else None
+        if parts is not None:
+            salt, digest = parts
+            self._hashed.setdefault(salt, {}).setdefault(digest, []).append(place)
+            return
+        members = tuple(matching.subpatterns(patterns))
+        if any(len(pattern) > matching.LONGEST_PATTERN for _, pattern in members):
+            return
+        negated = tuple(matching.Glob.of(pattern) for no, pattern in members if no)
+        if negated:
+            self._negated[place] = negated
+        for pattern in {pattern for no, pattern in members if not no}:
+            self._where(pattern).append(place)
+
+    def _where(self, pattern: bytes) -> list[int]:
+        if not matching.is_wild(pattern):
+            return self._exact.setdefault(pattern, [])
+        bucket = self._globs.setdefault(matching.literal_prefix(pattern), {})
+        return bucket.setdefault(matching.Glob.of(pattern), [])
+
+    def _places(self, name: str) -> set[int]:
+        octets = name.encode("utf-8", "backslashreplace")
+        lower = octets.lower()
+        places = set(self._exact.get(lower, ()))
+        for end in range(len(lower) + 1):
+            for glob, where in self._globs.get(lower[:end], {}).items():
+                if glob.matches(lower):
+                    places.update(where)
+        denied = {p for p in places if any(g.matches(lower) for g in self._negated.get(p, ()))}
+        places -= denied
+        for salt, digests in self._hashed.items():
+            places.update(digests.get(hmac.digest(salt, octets, "sha1"), ()))
+        return places
+
+
+@dataclass(frozen=True)
+class HostKeyVerdict:
+    """What ssh says with StrictHostKeyChecking yes.
+
+    `file` and `line` name the entry that decided: the one that vouches, or the culprit.  `key_type`
+    is the type of the key the server would show; empty (and the state `unknown`) when both sides
+    have no algorithm in common.  `cert_authority_only`: plain keys cannot be judged by such a line.
+    """
+
+    state: str
+    file: str = ""
+    line: int = 0
+    key_type: str = ""
+
+
+def verdict(
+    known: KnownHosts,
+    name: str,
+    keys: Sequence[PublicKey],
+    algorithms: Sequence[str],
+    *,
+    verbatim: bool = False,
+) -> HostKeyVerdict:
+    """For a server that holds exactly `keys`; `algorithms` is `hostkeyalgorithms` of `ssh -G`.
+
+    `verbatim`: the configuration names a whole list, not `+` or `-`; ssh then keeps its order.
+    """
+    entries = known.find(name)
+    offer = negotiated([] if verbatim else entries, keys, algorithms)
+    if offer is None:
+        return HostKeyVerdict(UNKNOWN)
+    said = _judge(entries, offer, keys)
+    bare = _WITH_PORT.fullmatch(name)
+    if bare and said.state in (UNKNOWN, CA_ONLY):
+        # A host unknown by its port is looked up without it; there a wrong key counts as unknown.
+        again = _judge(known.find(bare[1]), offer, keys)
+        if again.state in (KNOWN, REVOKED_KEY) or (again.state, said.state) == (CA_ONLY, UNKNOWN):
+            return again
+    return said
+
+
+def negotiated(
+    entries: Sequence[tuple[str, Entry]], keys: Sequence[PublicKey], algorithms: Sequence[str]
+) -> Optional[PublicKey]:
+    """The key the server shows to a client that knows `entries`."""
+    offered = {key.type: key for key in reversed(keys)}
+    wanted = [word for text in algorithms for word in text.split(",") if word]
+    plain = [a for a in _ordered(entries, wanted) if not _CERTIFICATE.search(a)]
+    return next((offered[_type_of(a)] for a in plain if _type_of(a) in offered), None)
+
+
+def _ordered(entries: Sequence[tuple[str, Entry]], algorithms: Sequence[str]) -> Sequence[str]:
+    """Known types first, unless the client's favourite is among them."""
+    known = _known_types(entries)
+    if not algorithms or _type_of(algorithms[0]) in known:
+        return algorithms
+    return sorted(algorithms, key=lambda algorithm: _type_of(algorithm) not in known)
+
+
+def _known_types(entries: Sequence[tuple[str, Entry]]) -> set[str]:
+    """A type whose first line is revoked does not count as known."""
+    revoked = {entry.key.line for _, entry in entries if entry.marker == REVOKED}
+    first: dict[str, str] = {}
+    for _, entry in entries:
+        if not entry.marker:
+            first.setdefault(entry.key.type, entry.key.line)
+    return {kind for kind, line in first.items() if line not in revoked}
+
+
+def _type_of(algorithm: str) -> str:
+    """The plain key type an algorithm is signed with."""
+    plain, certificate, _ = algorithm.partition("-cert-v01@")
+    if certificate and plain.startswith("sk-"):
+        plain += "@openssh.com"
+    return ALIASES.get(plain, plain)
+
+
+def _judge(
+    entries: Sequence[tuple[str, Entry]], offer: PublicKey, keys: Sequence[PublicKey]
+) -> HostKeyVerdict:
+    same = [(file, entry) for file, entry in entries if entry.key.same_key(offer)]
+    plain = [(file, entry) for file, entry in entries if not entry.marker]
+    for state, marker in ((REVOKED_KEY, REVOKED), (KNOWN, "")):
+        for file, entry in same:
+            if entry.marker == marker:
+                return HostKeyVerdict(state, file, entry.number, offer.type)
+    if plain:
+        file, entry = _culprit(plain, offer, keys)
+        return HostKeyVerdict(CHANGED, file, entry.number, offer.type)
+    authority = any(entry.marker == CA for _, entry in entries)
+    return HostKeyVerdict(CA_ONLY if authority else UNKNOWN, key_type=offer.type)
+
+
+def _culprit(
+    plain: Sequence[tuple[str, Entry]], offer: PublicKey, keys: Sequence[PublicKey]
+) -> tuple[str, Entry]:
+    """ssh blames the last line whatever its type, be it right; the wrong line is what has to go."""
+    held = {key.line for key in keys}
+
+    def guilt(found: tuple[str, Entry]) -> tuple[bool, bool]:
+        key = found[1].key
+        return key.type == offer.type, key.line not in held
+
+    return max(reversed(plain), key=guilt)
+
+
+def entry_line(names: Sequence[str], key: PublicKey) -> bytes:
+    """One line of ours, without newline.  The names are those ssh looks up."""
+    if not names or not all(map(_NAME.fullmatch, names)):
+        raise ValueError(f"not host names: {names!r}")
+    return f"{','.join(names)} {key.line} {MARK}".encode("ascii")
+
+
+def is_ours(raw: bytes) -> bool:
+    """Whether a line is exactly one that we write."""
+    words = raw.rstrip(b"\r").split(b" ")
+    if len(words) != 4 or words[3] != MARK.encode() or read(b" ".join(words[1:3])) is None:
+        return False
+    names = words[0].decode("ascii", "replace").split(",")
+    return all(map(_NAME.fullmatch, names))
+
+
+def render(hosts: Sequence[tuple[Sequence[str], Sequence[PublicKey]]]) -> bytes:
+    """The whole text of a file that is wholly ours."""
+    body = {entry_line(names, key) for names, host_keys in hosts for key in host_keys}
+    return _HEADER + b"".join(line + b"\n" for line in sorted(body))

@@ -1,0 +1,78 @@
+"""Where ssh and sshd look for nova's files, from their own effective configuration."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from agent.model import Account, ClientConfig, ServerConfig
+
+SSH_DIRECTORY = ".ssh"
+GLOBAL_KNOWN_HOSTS = PurePosixPath("/etc/ssh/ssh_known_hosts.nova")
+DROP_IN = PurePosixPath("/etc/ssh/ssh_config.d/50-resize-agent.conf")
+NOLOGIN = (PurePosixPath("/etc/nologin"), PurePosixPath("/run/nologin"))
+# ssh_config(5), IdentityFile: the defaults of every release since 7.x, in the order ssh tries them.
+DEFAULT_IDENTITIES = (
+    "id_rsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+    "id_xmss",
+    "id_dsa",
+)
+
+
+def authorized_keys(server: ServerConfig, account: Account) -> tuple[PurePosixPath, ...]:
+    """The files sshd reads for this account, in order (sshd_config(5), AuthorizedKeysFile)."""
+    words = server.words("authorizedkeysfile")
+    if words == ("none",):
+        return ()
+    return tuple(
+        account.home
+        / _percent(word, {"h": str(account.home), "u": account.name, "U": str(account.uid)})
+        for word in words
+    )
+
+
+def known_hosts(client: ClientConfig, account: Account) -> tuple[PurePosixPath, ...]:
+    """The files ssh looks for host keys in, the user's first (ssh_config(5), UserKnownHostsFile)."""
+    words = client.words("userknownhostsfile") + client.words("globalknownhostsfile")
+    return tuple(_client_path(word, account) for word in words if word != "none")
+
+
+def identities(client: ClientConfig, account: Account) -> tuple[PurePosixPath, ...]:
+    """The private keys ssh would offer, in order (ssh_config(5), IdentityFile)."""
+    return tuple(
+        _client_path(word, account) for word in client.words("identityfile") if word != "none"
+    )
+
+
+def new_identity(account: Account) -> PurePosixPath:
+    return account.home / SSH_DIRECTORY / "id_ed25519"
+
+
+def drop_in(user: str) -> bytes:
+    """The client configuration that shows our host keys to nova and to nobody else."""
+    return (
+        f"# Written by resize-agent: host keys of the compute hosts, for the user {user} only.\n"
+        f"Match localuser {user}\n"
+        "    GlobalKnownHostsFile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+        f" {GLOBAL_KNOWN_HOSTS}\n"
+    ).encode()
+
+
+def _client_path(word: str, account: Account) -> PurePosixPath:
+    if word == "~" or word.startswith("~/"):
+        return account.home / word[2:]
+    return account.home / _percent(
+        word, {"d": str(account.home), "u": account.name, "r": account.name, "i": str(account.uid)}
+    )
+
+
+def _percent(word: str, table: dict[str, str]) -> str:
+    out, rest = "", word
+    while "%" in rest:
+        before, _, rest = rest.partition("%")
+        out += before + ("%" if rest[:1] == "%" else table.get(rest[:1], f"%{rest[:1]}"))
+        rest = rest[1:]
+    return out + rest
