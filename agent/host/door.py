@@ -1,0 +1,210 @@
+"""`Host`: one machine, or one mounted tree, as observe, probe and apply see it."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import shutil
+import socket
+import syslog
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import PurePosixPath
+from typing import Any, Callable, Optional, Union
+
+from agent.host import files, impersonate, programs
+from agent.host.descend import parent_of
+from agent.host.files import MAX_CONTENT, Seen
+from agent.host.programs import Completed
+from agent.model import Absent, Account, File, Kind, Unreadable
+
+_LOCKS = "/run/resize-agent"  # root's alone: nobody else can hold one of these
+_LOOK_TIMEOUT = 20.0  # seconds for one batch of looks; a dead NFS server must not hang the agent
+
+
+class Host:
+    """`root` is "/" for the running system, or the directory of an image or mounted tree."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = os.path.realpath(root)
+        self.halted: Callable[[], bool] = bool  # asked while a program runs; True ends it
+
+    @property
+    def live(self) -> bool:
+        return self.root == "/"
+
+    @property
+    def privileged(self) -> bool:
+        return os.geteuid() == 0
+
+    @property
+    def name(self) -> str:
+        return os.uname().nodename
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
+
+    def file(self, path: PurePosixPath, *, content: bool = True, limit: int = MAX_CONTENT) -> Seen:
+        """As ourselves.  Never for a path through a directory that an unprivileged user owns."""
+        return files.look(self.root, path, content=content, limit=limit)
+
+    def names(self, path: PurePosixPath) -> Union[tuple[str, ...], Absent, Unreadable]:
+        return files.names(self.root, path)
+
+    def files_as(
+        self, account: Account, paths: Sequence[PurePosixPath], *, content: bool
+    ) -> dict[PurePosixPath, Seen]:
+        """The same as `account` would see it, in one child for all of them."""
+        try:
+            answers = self.call_as(account, _look_all, self.root, [str(p) for p in paths], content)
+        except impersonate.ChildFailed as error:
+            return {path: Unreadable(f"{path}: {error.strerror}") for path in paths}
+        return {path: _unpacked(answer) for path, answer in zip(paths, answers)}
+
+    def call_as(self, account: Account, function: Callable[..., Any], *args: Any) -> Any:
+        """Raises impersonate.ChildFailed (an OSError)."""
+        return impersonate.call(account, _LOOK_TIMEOUT, function, *args)
+
+    def inside(self, path: PurePosixPath) -> str:
+        """Where `path` of this host lies for the kernel.  Raises OSError."""
+        return files.inside(self.root, path)
+
+    def log(self, message: str) -> None:
+        """One AUTHPRIV line in the system log (syslog(3)); a host without a log daemon loses it silently."""
+        syslog.openlog("resize-agent", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
+        syslog.syslog(syslog.LOG_NOTICE, message)
+
+    @property
+    def operator(self) -> str:
+        """Who runs us: the login behind sudo where there is one."""
+        return os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 20.0,
+        account: Optional[Account] = None,
+        environment: Optional[Mapping[str, str]] = None,
+        to_its_end: bool = False,
+    ) -> Completed:
+        """`to_its_end`: also when the run is being stopped, for what must be cleaned up."""
+        return programs.run(
+            argv,
+            timeout=timeout,
+            account=account,
+            environment=environment,
+            halted=bool if to_its_end else self.halted,
+        )
+
+    def addresses(self) -> tuple[str, ...]:
+        """Every address on an interface of this host, IPv6 without its zone."""
+        import psutil
+
+        found = (a for each in psutil.net_if_addrs().values() for a in each)
+        families = (socket.AF_INET, socket.AF_INET6)
+        return tuple(sorted({a.address.split("%")[0] for a in found if a.family in families}))
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        """What ssh would dial for `name`; empty where it does not resolve."""
+        try:
+            answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return ()
+        return tuple(dict.fromkeys(str(answer[4][0]).split("%")[0] for answer in answers))
+
+    def route_address(self) -> Optional[str]:
+        """The source address of a datagram to 192.0.2.0, as oslo_utils.netutils.get_my_ipv4 asks it; nothing is sent."""
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.connect(("192.0.2.0", 80))
+                return str(probe.getsockname()[0])
+        except OSError:
+            return None
+
+    def processes(self, name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """(pid, command line) of every process one of whose first words is a program called `name`."""
+        import psutil
+
+        for process in psutil.process_iter():
+            try:
+                argv = tuple(process.cmdline())
+            except psutil.Error:
+                continue
+            if any(os.path.basename(word.rstrip(":")) == name for word in argv[:3]):
+                yield process.pid, argv
+
+    def environment(self, pid: int) -> dict[str, str]:
+        """Of another process; empty where it cannot be read.  Secrets may be in it: keep what you need, no more."""
+        seen = self.file(PurePosixPath(f"/proc/{pid}/environ"))
+        if not isinstance(seen, File) or seen.content is None:
+            return {}
+        words = (word.decode("utf-8", "replace") for word in seen.content.split(b"\0"))
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def owner_of_parent(self, path: PurePosixPath) -> int:
+        """uid of the directory that holds `path`, found without following a planted link.  Raises OSError."""
+        with parent_of(self.root, path) as (directory, _):
+            return os.fstat(directory).st_uid
+
+    def owner_of(self, path: PurePosixPath) -> Optional[int]:
+        """uid of what is at `path` itself, None where nothing is.  Raises OSError."""
+        with parent_of(self.root, path) as (directory, name):
+            try:
+                return os.lstat(name, dir_fd=directory).st_uid
+            except FileNotFoundError:
+                return None
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        """A directory of root's that everybody may pass through and read from; gone afterwards."""
+        directory = tempfile.mkdtemp(prefix="resize-agent-")
+        try:
+            os.chmod(directory, 0o755)
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """One holder on this machine at a time; others wait.  Without privilege there is nobody to wait for."""
+        if not self.privileged:
+            yield
+            return
+        os.makedirs(_LOCKS, mode=0o700, exist_ok=True)
+        descriptor = os.open(
+            os.path.join(_LOCKS, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _look_all(root: str, paths: list[str], content: bool) -> list[Any]:
+    return [_packed(files.look(root, PurePosixPath(path), content=content)) for path in paths]
+
+
+def _packed(seen: Seen) -> Any:
+    if isinstance(seen, Absent):
+        return None
+    if isinstance(seen, Unreadable):
+        return seen.reason
+    text = None if seen.content is None else base64.b64encode(seen.content).decode()
+    real = None if seen.real is None else str(seen.real)
+    return [seen.kind.value, seen.mode, seen.uid, seen.gid, seen.size, seen.links, text, real]
+
+
+def _unpacked(answer: Any) -> Seen:
+    if answer is None:
+        return Absent()
+    if isinstance(answer, str):
+        return Unreadable(answer)
+    kind, mode, uid, gid, size, links, text, real = answer
+    content = None if text is None else base64.b64decode(text)
+    where = None if real is None else PurePosixPath(real)
+    return File(Kind(kind), mode, uid, gid, size, links, content, where)

@@ -1,0 +1,92 @@
+"""A short child that looks or writes as somebody else: uid, gid and groups all dropped, an answer back by pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from typing import Any, Callable, Optional
+
+from agent.model import Account
+
+_MAX_ANSWER = 64 << 20
+
+
+class ChildFailed(OSError):
+    """The child ended without an answer, or its call failed; `args[0]` says how."""
+
+
+def call(account: Account, timeout: float, function: Callable[..., Any], *args: Any) -> Any:
+    """`function(*args)` in a forked child that is `account`; the result must be JSON.
+
+    The child changed its credentials, so the kernel keeps the user from tracing it (prctl(2), PR_SET_DUMPABLE).
+    An OSError of the function is raised here again as ChildFailed with the same errno.
+    """
+    if os.geteuid() != 0:
+        if os.geteuid() != account.uid:
+            raise ChildFailed(None, f"only root can act as {account.name}")
+        return function(*args)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _answer(account, writing, function, args)
+    os.close(writing)
+    try:
+        answer = _collect(reading, time.monotonic() + timeout)
+    finally:
+        os.close(reading)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return _unwrapped(answer, account)
+
+
+def _answer(
+    account: Account, writing: int, function: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    status = 1
+    try:
+        os.setsid()
+        os.setgroups(account.groups)
+        os.setresgid(account.gid, account.gid, account.gid)
+        os.setresuid(account.uid, account.uid, account.uid)
+        os.umask(0o022)
+        try:
+            answer: Any = {"result": function(*args)}
+        except OSError as error:
+            answer = {"errno": error.errno, "message": error.strerror or str(error)}
+        text = json.dumps(answer).encode()
+        while text:
+            text = text[os.write(writing, text) :]
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _collect(reading: int, deadline: float) -> Optional[bytes]:
+    chunks: list[bytes] = []
+    size = 0
+    while size <= _MAX_ANSWER:
+        ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return None
+        chunk = os.read(reading, 1 << 16)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+        size += len(chunk)
+    return None
+
+
+def _unwrapped(answer: Optional[bytes], account: Account) -> Any:
+    if answer is None:
+        raise ChildFailed(None, f"looking as {account.name} took too long")
+    try:
+        value = json.loads(answer)
+    except ValueError:
+        raise ChildFailed(None, f"the child that acted as {account.name} ended early") from None
+    if "result" not in value:
+        raise ChildFailed(value.get("errno"), str(value.get("message")))
+    return value["result"]

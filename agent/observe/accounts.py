@@ -1,0 +1,95 @@
+"""The nova account, its shadow entry, its groups, the qemu account, and the files that keep people out."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Union
+
+from agent.formats import passwd, places
+from agent.host import Host
+from agent.model import Absent, Account, File, Password, Unreadable
+
+PASSWD = PurePosixPath("/etc/passwd")
+GROUP = PurePosixPath("/etc/group")
+SHADOW = PurePosixPath("/etc/shadow")
+# Who qemu runs as, by distribution (libvirt's qemu.conf): Debian and Ubuntu, then RPM systems.
+QEMU = ("libvirt-qemu", "qemu")
+
+_FALLBACK_SHELLS = (PurePosixPath("/bin/bash"), PurePosixPath("/bin/sh"))
+Seen = Union[File, Absent, Unreadable]
+
+
+@dataclass(frozen=True)
+class People:
+    account: Union[Account, Absent, Unreadable]
+    password: Union[Password, Absent, Unreadable]
+    qemu: Union[Account, Absent, Unreadable]
+    groups: Mapping[int, tuple[str, ...]]
+    files: Mapping[PurePosixPath, Seen]
+
+
+def read(host: Host, user: str) -> People:
+    users, groups = host.file(PASSWD), host.file(GROUP)
+    account = _account(host, users, groups, user)
+    files = {path: host.file(path, content=False) for path in (*places.NOLOGIN, *_FALLBACK_SHELLS)}
+    if isinstance(account, Account):
+        files[account.shell] = host.file(account.shell, content=False)
+    return People(
+        account=account,
+        password=_password(host.file(SHADOW), user),
+        qemu=_first(_account(host, users, groups, name) for name in QEMU),
+        groups=_members(users, groups),
+        files=files,
+    )
+
+
+def _text(seen: Seen) -> Union[bytes, Unreadable]:
+    if isinstance(seen, File):
+        return seen.content if seen.content is not None else Unreadable("is not a regular file")
+    return seen if isinstance(seen, Unreadable) else b""
+
+
+def _account(
+    host: Host, users: Seen, groups: Seen, name: str
+) -> Union[Account, Absent, Unreadable]:
+    """From the files, and where they do not know the user, from name service (sssd, LDAP)."""
+    user_text, group_text = _text(users), _text(groups)
+    if isinstance(user_text, Unreadable):
+        return user_text
+    group_bytes = b"" if isinstance(group_text, Unreadable) else group_text
+    found = passwd.account(user_text, group_bytes, name)
+    if isinstance(found, Absent) and host.live:
+        return _from_name_service(name)
+    return found
+
+
+def _from_name_service(name: str) -> Union[Account, Absent]:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return Absent()
+    groups = {entry.pw_gid, *(g.gr_gid for g in grp.getgrall() if name in g.gr_mem)}
+    home, shell = PurePosixPath(entry.pw_dir), PurePosixPath(entry.pw_shell or "/bin/sh")
+    return Account(name, entry.pw_uid, entry.pw_gid, home, shell, tuple(sorted(groups)))
+
+
+def _password(shadow: Seen, user: str) -> Union[Password, Absent, Unreadable]:
+    text = _text(shadow)
+    return text if isinstance(text, Unreadable) else passwd.password(text, user)
+
+
+def _members(users: Seen, groups: Seen) -> dict[int, tuple[str, ...]]:
+    user_text, group_text = _text(users), _text(groups)
+    if isinstance(user_text, Unreadable) or isinstance(group_text, Unreadable):
+        return {}
+    gids = {account.gid for account in passwd.accounts(user_text).values()}
+    return {gid: passwd.members(group_text, user_text, gid) for gid in gids}
+
+
+def _first(found: object) -> Union[Account, Absent, Unreadable]:
+    answers = list(found)  # type: ignore[call-overload]
+    return next((a for a in answers if not isinstance(a, Absent)), Absent())

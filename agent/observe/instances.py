@@ -1,0 +1,168 @@
+"""The instances directory: the way to it, what is mounted there, the room, what earlier resizes left."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any, Optional, Union
+
+from agent.formats import mounts
+from agent.host import Host
+from agent.model import (
+    Account,
+    File,
+    Instances,
+    Mount,
+    NovaConfig,
+    Records,
+    Unreadable,
+)
+from agent.observe.accounts import People
+
+FSTAB = PurePosixPath("/etc/fstab")
+MOUNTINFO = PurePosixPath("/proc/self/mountinfo")
+UNITS = PurePosixPath("/etc/systemd/system")
+NETWORK_TYPES = (
+    "nfs",
+    "nfs4",
+    "ceph",
+    "fuse.ceph",
+    "glusterfs",
+    "fuse.glusterfs",
+    "lustre",
+    "gpfs",
+    "ocfs2",
+    "gfs2",
+)
+_MOST_LOOKED_AT = 20_000  # inodes below the leftovers
+
+
+def look(
+    host: Host, people: People, config: Union[NovaConfig, Unreadable], records: Records
+) -> Union[Instances, Unreadable]:
+    if isinstance(config, Unreadable):
+        return Unreadable("where it is says nova.conf, which cannot be read")
+    account, path = people.account, config.instances_path
+    if not isinstance(account, Account):
+        return Unreadable("there is no nova account to look as")
+    if not path.is_absolute():
+        return Unreadable(f"instances_path {path} is not absolute")
+    way = tuple(reversed((path, *path.parents)))
+    seen = host.files_as(account, way, content=False)
+    if not host.live:
+        return Instances(
+            path, tuple(seen.items()), Unreadable("not on an image"), Unreadable("not on an image")
+        )
+    try:
+        inner: dict[str, Any] = host.call_as(account, _inside, str(path))
+    except OSError as error:
+        inner = {"writable": None, "why": error.strerror, "leftovers": []}
+    writable = inner["writable"]
+    last = seen[path]
+    real = last.real if isinstance(last, File) and last.real is not None else path
+    return Instances(
+        path=path,
+        way=tuple(seen.items()) + _real_way(host, account, path, real),
+        writable=Unreadable(str(inner.get("why"))) if writable is None else bool(writable),
+        mount=_mount(host, real),
+        free_bytes=inner.get("free_bytes"),
+        free_inodes=inner.get("free_inodes"),
+        total_bytes=inner.get("total_bytes"),
+        expected_mounts=tuple(_expected(host, path, records)),
+        leftovers=tuple((name, uid, removable) for name, uid, removable in inner["leftovers"]),
+    )
+
+
+def _real_way(
+    host: Host, account: Account, path: PurePosixPath, real: PurePosixPath
+) -> tuple[tuple[PurePosixPath, Any], ...]:
+    """Where a link stands on the way, the directories it leads through count too."""
+    extra = [p for p in reversed((real, *real.parents)) if p not in (path, *path.parents)]
+    return tuple(host.files_as(account, extra, content=False).items()) if extra else ()
+
+
+def _inside(path: str) -> dict[str, Any]:
+    """Runs as nova."""
+    found: dict[str, Any] = {"leftovers": []}
+    found["writable"] = os.access(path, os.W_OK | os.X_OK)
+    room = os.statvfs(_existing(path))
+    found["free_bytes"] = room.f_bavail * room.f_frsize
+    found["total_bytes"] = room.f_blocks * room.f_frsize
+    found["free_inodes"] = room.f_favail if room.f_files else None
+    if not os.access(path, os.R_OK | os.X_OK):
+        return found
+    for name in sorted(os.listdir(path)):
+        if name.endswith("_resize"):
+            where = os.path.join(path, name)
+            uid = os.lstat(where).st_uid
+            found["leftovers"].append((name, uid, found["writable"] and _removable(where)))
+    return found
+
+
+def _existing(path: str) -> str:
+    while not os.path.exists(path) and path != "/":
+        path = os.path.dirname(path)
+    return path
+
+
+def _removable(top: str) -> bool:
+    """Whether shutil.rmtree would take it all: every directory that holds something must be ours to write in."""
+    todo, looked = [top], 0
+    while todo:
+        here = todo.pop()
+        looked += 1
+        if looked > _MOST_LOOKED_AT or stat.S_ISLNK(os.lstat(here).st_mode):
+            return looked <= _MOST_LOOKED_AT
+        if not os.path.isdir(here):
+            continue
+        if not os.access(here, os.R_OK | os.X_OK):
+            return False
+        names = os.listdir(here)
+        if names and not os.access(here, os.W_OK):
+            return False
+        todo += [os.path.join(here, name) for name in names]
+    return True
+
+
+def _mount(host: Host, real: PurePosixPath) -> Union[Mount, Unreadable]:
+    seen = host.file(MOUNTINFO)
+    if not isinstance(seen, File) or seen.content is None:
+        return Unreadable(f"{MOUNTINFO} cannot be read")
+    found = mounts.mount_of(mounts.mountinfo(seen.content), real)
+    return found if found is not None else Unreadable("no mount holds it")
+
+
+def _expected(
+    host: Host, path: PurePosixPath, records: Records
+) -> Iterable[tuple[PurePosixPath, str]]:
+    """(mountpoint, who says so) of every file system that belongs on the way to the instances."""
+    seen = host.file(FSTAB)
+    if isinstance(seen, File) and seen.content:
+        for mount in mounts.expected_under(mounts.fstab(seen.content), path):
+            yield mount.mountpoint, str(FSTAB)
+    for unit, mount in _units(host):
+        if mounts.expected_under((mount,), path):
+            yield mount.mountpoint, str(unit)
+    for record in records.records:
+        if record.storage is not None and record.storage.fstype in NETWORK_TYPES:
+            told = _told(record.storage.mountpoint, record.storage.fstype)
+            if told is not None and mounts.expected_under((told,), path):
+                yield told.mountpoint, str(record.path)
+
+
+def _told(mountpoint: str, fstype: str) -> Optional[Mount]:
+    where = PurePosixPath(mountpoint)
+    return Mount(where, fstype, "") if where.is_absolute() else None
+
+
+def _units(host: Host) -> Iterable[tuple[PurePosixPath, Mount]]:
+    names = host.names(UNITS)
+    for name in names if isinstance(names, tuple) else ():
+        if name.endswith(".mount"):
+            seen = host.file(UNITS / name)
+            text = seen.content if isinstance(seen, File) else None
+            mount = mounts.mount_unit(name, text) if text else None
+            if mount is not None:
+                yield UNITS / name, mount

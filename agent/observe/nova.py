@@ -1,0 +1,105 @@
+"""Nova's configuration as the running nova-compute sees it, or as the distribution would start it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Optional, Union
+
+from agent.formats import nova_conf
+from agent.host import Host
+from agent.model import File, NovaConfig, Unreadable
+from agent.settings import Settings
+
+PROGRAM = "nova-compute"
+_LIBRARIES = (PurePosixPath("/usr/lib"), PurePosixPath("/usr/local/lib"))
+_PYTHON = re.compile(r"python3[0-9.]*")
+_INSTALLED = re.compile(r"nova-([0-9][^-]*?)(?:-py[0-9.]+)?\.(?:egg|dist)-info")
+
+
+def config(host: Host, want: Settings) -> Union[NovaConfig, Unreadable]:
+    """Files of its command line, else those the settings name, else the distribution's."""
+    running = next(host.processes(PROGRAM), None) if host.live else None
+    pid, argv = running if running else (None, ())
+    files = _files(host, _locations(host, want, argv if running else None))
+    if not any(path.name == "nova.conf" for path in files) and not running:
+        return Unreadable("/etc/nova/nova.conf: no such file")
+    texts: list[tuple[PurePosixPath, bytes]] = []
+    for path in files:
+        seen = host.file(path)
+        if not isinstance(seen, File) or seen.content is None:
+            reason = seen.reason if isinstance(seen, Unreadable) else f"{path}: no such file"
+            return Unreadable(reason)
+        texts.append((path, seen.content))
+    return nova_conf.effective(
+        nova_conf.parse(texts, host.environment(pid) if pid else {}),
+        hostname=host.name,
+        route_address=host.route_address() if host.live else None,
+        release=want.nova_release or _release(host, argv),
+        files=tuple(files),
+        running=pid,
+    )
+
+
+def environment(host: Host, config: Union[NovaConfig, Unreadable]) -> dict[str, str]:
+    """What we keep of nova-compute's environment; empty where it does not run."""
+    if isinstance(config, Unreadable) or config.running is None:
+        return {}
+    return dict(nova_conf.kept(host.environment(config.running)))
+
+
+def _locations(
+    host: Host, want: Settings, argv: Optional[tuple[str, ...]]
+) -> tuple[nova_conf.Location, ...]:
+    """What its command line names where it runs, else what the settings name, else what the distribution would."""
+    if argv is not None:
+        return nova_conf.sources(argv, lambda path: _exists(host, path))
+    if want.nova_config_files:
+        return tuple(("file", path) for path in want.nova_config_files)
+    return nova_conf.default_locations(lambda path: _exists(host, path))
+
+
+def _exists(host: Host, path: PurePosixPath) -> bool:
+    return isinstance(host.file(path, content=False), (File, Unreadable))
+
+
+def _files(host: Host, found: tuple[nova_conf.Location, ...]) -> list[PurePosixPath]:
+    paths: list[PurePosixPath] = []
+    for kind, path in found:
+        if kind == "file":
+            paths.append(path)
+            continue
+        names = host.names(path)
+        if isinstance(names, tuple):
+            paths += [path / name for name in names if name.endswith(".conf")]
+    return paths
+
+
+def _release(host: Host, argv: tuple[str, ...]) -> Optional[str]:
+    """The version of the installed nova package, from its metadata directory's name."""
+    return next(_versions(host, argv), None)
+
+
+def _versions(host: Host, argv: tuple[str, ...]) -> Iterator[str]:
+    for site in _sites(host, argv):
+        names = host.names(site)
+        for name in names if isinstance(names, tuple) else ():
+            match = _INSTALLED.fullmatch(name)
+            if match:
+                yield match[1]
+
+
+def _sites(host: Host, argv: tuple[str, ...]) -> Iterator[PurePosixPath]:
+    """Where Python packages lie: beside the interpreter that runs nova-compute first, then the distribution's."""
+    own = tuple(
+        PurePosixPath(word).parent.parent / "lib"
+        for word in argv[:2]
+        if word.startswith("/") and PurePosixPath(word).parent.name == "bin"
+    )
+    for library in (*own, *_LIBRARIES):
+        names = host.names(library)
+        for name in names if isinstance(names, tuple) else ():
+            if _PYTHON.fullmatch(name):
+                yield library / name / "site-packages"
+                yield library / name / "dist-packages"

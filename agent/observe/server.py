@@ -1,0 +1,172 @@
+"""What sshd answers for nova: its effective configuration, its host keys, the key files it reads and the way to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Union
+
+from agent.formats import keys, places, sockets, ssh_output
+from agent.formats.escape import visible
+from agent.host import Host
+from agent.model import Absent, Account, File, PublicKey, Record, ServerConfig, Unreadable
+from agent.model import Host as Self
+from agent.observe.accounts import People
+
+Seen = Union[File, Absent, Unreadable]
+Config = Union[ServerConfig, Absent, Unreadable]
+SSHD = PurePosixPath("/usr/sbin/sshd")
+OS_RELEASE = PurePosixPath("/etc/os-release")
+_BY_ADDRESS = re.compile(
+    rb"^[ \t]*match[ \t=].*\b(?:address|host|localaddress|localport)\b|^[ \t]*(?:allow|deny)users[ \t=].*@",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PUBLIC_HALVES = re.compile(r"ssh_host_[a-z0-9_]+_key\.pub")
+
+
+@dataclass(frozen=True)
+class Daemon:
+    configs: Mapping[str, Config]
+    listening: Union[tuple[int, ...], Unreadable] = ()
+    host_keys: tuple[PublicKey, ...] = ()
+    files: Mapping[PurePosixPath, Seen] = field(default_factory=dict)
+
+
+def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> Daemon:
+    account = people.account
+    if isinstance(host.file(SSHD, content=False), Absent):
+        return Daemon({"": Absent()})
+    if not host.live:
+        return Daemon({"": Unreadable("an image runs no sshd")}, (), ())
+    if not isinstance(account, Account):
+        return Daemon({"": Unreadable("there is no nova account to ask sshd about")})
+    configs = _configs(host, account, itself, peers)
+    general = configs[""]
+    if not isinstance(general, ServerConfig):
+        return Daemon(configs, _listening(host, None), tuple(_keys_on_disk(host, None)))
+    return Daemon(
+        configs,
+        _listening(host, general),
+        tuple(_keys_on_disk(host, general)),
+        _files(host, account, [c for c in configs.values() if isinstance(c, ServerConfig)]),
+    )
+
+
+def _configs(
+    host: Host, account: Account, itself: Self, peers: Sequence[Record]
+) -> dict[str, Config]:
+    """One `sshd -T` for all peers, unless a Match block or a user@host pattern could tell them apart."""
+    arguments = _arguments_of_daemon(host)
+    # Where no peer is asked about, this host itself is the client: it lies in the network that peers dial from.
+    general = _ask(host, account, itself, _own_address(itself), arguments)
+    configs: dict[str, Config] = {"": general}
+    if isinstance(general, ServerConfig) and peers and _tells_apart(host):
+        for peer in peers:
+            configs[peer.address] = _ask(host, account, itself, peer.address, arguments)
+    return configs
+
+
+def _own_address(itself: Self) -> str:
+    return itself.dialled[0] if itself.dialled else "127.0.0.1"
+
+
+def _ask(
+    host: Host, account: Account, itself: Self, address: str, arguments: Sequence[str]
+) -> Config:
+    if not host.privileged:
+        return Unreadable("only root can ask sshd for its effective configuration")
+    who = f"user={account.name},host={address},addr={address},laddr={_own_address(itself)},lport=22"
+    done = host.run([str(SSHD), "-T", "-C", who, *arguments])
+    if not done.ok:
+        lines = done.stderr.strip().splitlines() or ["sshd -T failed"]
+        return Unreadable(visible(lines[-1]))
+    return ssh_output.server_config(done.stdout, debian=_is_debian(host))
+
+
+def _arguments_of_daemon(host: Host) -> tuple[str, ...]:
+    """Options of the listening daemon's own command line that decide its configuration (-f, -o, -p).
+
+    sshd rewrites its title to `sshd: /usr/sbin/sshd -D [listener] ...` and keeps its arguments in it.
+    """
+    for _, argv in host.processes("sshd"):
+        words = " ".join(argv).partition("[listener]")[0].split()
+        if words and ("[listener]" in " ".join(argv) or words[0].endswith("sshd")):
+            return tuple(_kept(words))
+    return ()
+
+
+def _kept(words: Sequence[str]) -> Iterator[str]:
+    rest = iter(words)
+    for word in rest:
+        if word in ("-f", "-o", "-p", "-h"):
+            yield word
+            yield next(rest, "")
+        elif word[:2] in ("-f", "-o", "-p", "-h"):
+            yield word
+
+
+def _tells_apart(host: Host) -> bool:
+    directory = PurePosixPath("/etc/ssh/sshd_config.d")
+    names = host.names(directory)
+    dropped = [directory / name for name in names] if isinstance(names, tuple) else []
+    seen = [host.file(path) for path in (PurePosixPath("/etc/ssh/sshd_config"), *dropped)]
+    return any(isinstance(s, File) and s.content and _BY_ADDRESS.search(s.content) for s in seen)
+
+
+def _is_debian(host: Host) -> bool:
+    """Debian and its children patch sshd's idea of a group-writable file (user-group-modes.patch)."""
+    seen = host.file(OS_RELEASE)
+    text = (seen.content or b"") if isinstance(seen, File) else b""
+    return bool(re.search(rb"^ID(?:_LIKE)?=.*\b(?:debian|ubuntu)\b", text, re.MULTILINE))
+
+
+def _listening(host: Host, config: Union[ServerConfig, None]) -> Union[tuple[int, ...], Unreadable]:
+    """Those of sshd's ports on which somebody listens in this network namespace."""
+    tables = [host.file(PurePosixPath(f"/proc/net/{name}")) for name in ("tcp", "tcp6")]
+    texts = [s.content for s in tables if isinstance(s, File) and s.content]
+    if not texts:
+        return Unreadable("/proc/net/tcp cannot be read")
+    busy = {port for text in texts for port in sockets.listeners(text)}
+    wanted = config.ports if config is not None else (22,)
+    return tuple(port for port in wanted if port in busy)
+
+
+def _keys_on_disk(host: Host, config: Union[ServerConfig, None]) -> Iterator[PublicKey]:
+    for path in _public_halves(host, config):
+        seen = host.file(path)
+        text = (seen.content or b"") if isinstance(seen, File) else b""
+        key = keys.parse_public(text.decode("utf-8", "replace").strip())
+        if key is not None:
+            yield PublicKey(key.type, key.blob)
+
+
+def _public_halves(host: Host, config: Union[ServerConfig, None]) -> list[PurePosixPath]:
+    if config is not None:
+        return [PurePosixPath(word + ".pub") for word in config.words("hostkey")]
+    directory = PurePosixPath("/etc/ssh")
+    names = host.names(directory)
+    found = names if isinstance(names, tuple) else ()
+    return [directory / name for name in found if _PUBLIC_HALVES.fullmatch(name)]
+
+
+def _files(
+    host: Host, account: Account, configs: Sequence[ServerConfig]
+) -> dict[PurePosixPath, Seen]:
+    """Key files with their text and every directory above them, as nova (sshd opens them as the user)."""
+    lists = {path for config in configs for path in places.authorized_keys(config, account)}
+    seen = host.files_as(account, sorted(lists), content=True)
+    reals = {s.real for s in seen.values() if isinstance(s, File) and s.real is not None}
+    above = {p for path in (*lists, *reals, account.home) for p in (path, *path.parents)} - lists
+    seen.update(host.files_as(account, sorted(above), content=False))
+    programs = {PurePosixPath(w) for c in configs for w in _sftp_program(c)}
+    seen.update({path: host.file(path, content=False) for path in programs})
+    return seen
+
+
+def _sftp_program(config: ServerConfig) -> Iterator[str]:
+    for value in config.values.get("subsystem", ()):
+        words = value.split()
+        if len(words) > 1 and words[0] == "sftp" and words[1].startswith("/"):
+            yield words[1]
