@@ -1,0 +1,32 @@
+"""One file, one rule.  Dropping a file in here is the whole registration."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterable
+from importlib import import_module
+
+from agent.model import Check, CheckResult, Finding, Outcome, Snapshot
+from agent.settings import Settings
+
+
+def catalogue() -> tuple[Check, ...]:
+    """Every check, in the order of their ids."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(import_module(f"{__name__}.{name}").CHECK for name in names)
+
+
+def evaluate(
+    checks: Iterable[Check], snapshot: Snapshot, want: Settings
+) -> tuple[CheckResult, ...]:
+    return tuple(CheckResult(check, _findings(check, snapshot, want)) for check in checks)
+
+
+def _findings(check: Check, snapshot: Snapshot, want: Settings) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    try:
+        found.extend(check.evaluate(snapshot, want))
+    except Exception as error:  # one bug of ours must not hide what the other checks found
+        text = f"{type(error).__name__}: {error}"
+        found.append(Finding(check.id, Outcome.UNKNOWN, text, "check_crashed"))
+    return tuple(found)

@@ -1,0 +1,189 @@
+"""nova has a private key that ssh can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Optional
+
+from agent.formats import places
+from agent.formats.access import EXECUTE, READ, may, unseen
+from agent.model import (
+    Absent,
+    Account,
+    Action,
+    Check,
+    ClientConfig,
+    File,
+    Finding,
+    Identity,
+    Kind,
+    MakeDirectory,
+    MakeKeyPair,
+    NovaConfig,
+    PublicKey,
+    Role,
+    ServerConfig,
+    SetMode,
+    SetOwner,
+    Snapshot,
+    Unreadable,
+    WriteFile,
+    failed,
+    passed,
+    skipped,
+    unknown,
+    warned,
+)
+from agent.settings import Settings
+
+_Fault = tuple[str, str, tuple[Action, ...]]  # reason, message, fix
+
+
+def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
+    account, client = snapshot.account, snapshot.client_for("")
+    subject = f"keys of {want.user}"
+    if isinstance(account, Absent):
+        yield skipped(subject, f"there is no account {want.user}")
+    elif isinstance(client, Absent):
+        yield skipped(subject, "there is no ssh that could use a key")
+    elif not snapshot.host.live and not snapshot.identities:
+        yield skipped(subject, "an image gets no key: all its clones would share it")
+    elif isinstance(account, Unreadable):
+        yield unknown(subject, unseen(snapshot), f"cannot look up the account: {account.reason}")
+    elif isinstance(client, Unreadable):
+        text = f"which keys ssh would offer is not known: {client.reason}"
+        yield unknown(subject, unseen(snapshot), text)
+    elif snapshot.identities:
+        yield from _each(snapshot, account)
+    else:
+        yield _none(snapshot, account, client)
+
+
+def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
+    faults = {i.path: _fault(snapshot, account, i) for i in snapshot.identities}
+    one_is_good = None in faults.values()
+    for identity in snapshot.identities:
+        subject, fault = str(identity.path), faults[identity.path]
+        if fault is None:
+            yield passed(subject, _praise(identity))
+        elif isinstance(identity.file, Unreadable) and not snapshot.host.privileged:
+            yield unknown(subject, "needs_root", identity.file.reason)
+        elif one_is_good and not _blocks(identity):
+            yield warned(subject, fault[0], fault[1], *fault[2])
+        else:
+            yield failed(subject, fault[0], fault[1], *fault[2])
+
+
+def _praise(identity: Identity) -> str:
+    kind = identity.key.type if isinstance(identity.key, PublicKey) else "the"
+    return f"{kind} key, which {'has' if identity.certificate else 'needs'} no passphrase" + (
+        " and has a certificate" if identity.certificate else ""
+    )
+
+
+def _blocks(identity: Identity) -> bool:
+    """ssh opens a pipe and waits for ever, whatever other keys there are."""
+    return isinstance(identity.file, File) and identity.file.kind is Kind.OTHER
+
+
+def _fault(snapshot: Snapshot, account: Account, identity: Identity) -> Optional[_Fault]:
+    file, key = identity.file, identity.key
+    path = identity.path
+    if isinstance(file, Unreadable):
+        return "identity_unreadable", f"not readable for {account.name}: {file.reason}", ()
+    if file.kind is not Kind.FILE:
+        return "identity_broken", f"{path} is a {file.kind.value}, expected a regular file", ()
+    if not may(account, READ, file):
+        text = f"owner {file.uid}, mode {file.mode:04o}, expected readable for {account.name}"
+        return "identity_unreadable", text, _handed_over(account, path, file)
+    if file.uid == account.uid and file.mode & 0o077:
+        text = f"mode is {file.mode:04o}, expected 0600: ssh ignores a key that others can read"
+        return "identity_mode", text, (SetMode(path, 0o600, file.mode),)
+    if isinstance(key, Unreadable):
+        if "passphrase" in key.reason.lower():
+            return "identity_passphrase", f"{path} needs a passphrase, expected none", ()
+        return "identity_broken", f"{path} cannot be used: {key.reason}", ()
+    if isinstance(identity.offered, PublicKey) and not key.same_key(identity.offered):
+        text = f"{path}.pub is another key's, expected the public half of {path}"
+        return "identity_mismatch", text, _public_half(snapshot, account, path, key)
+    return None
+
+
+def _handed_over(account: Account, path: PurePosixPath, file: File) -> tuple[Action, ...]:
+    """For a key that root made in nova's own directory.
+
+    A second name (st_nlink) could be one that nova gave to somebody else's secret, so then it stays a remedy.
+    """
+    root_made = file.uid == 0 and file.links == 1 and not file.mode & 0o077
+    if not root_made or path.parent != account.home / places.SSH_DIRECTORY:
+        return ()
+    return (SetOwner(path, account.uid, account.gid, (file.uid, file.gid)),)
+
+
+def _public_half(
+    snapshot: Snapshot, account: Account, path: PurePosixPath, key: PublicKey
+) -> tuple[Action, ...]:
+    public = PurePosixPath(f"{path}.pub")
+    old = snapshot.file(public)
+    if not isinstance(old, File) or old.content is None or account.home not in path.parents:
+        return ()
+    text = f"{key.line} {key.comment}".rstrip() + "\n"
+    new = WriteFile(public, text.encode(), 0o644, account.uid, account.gid, old.content)
+    return (new,)
+
+
+def _none(snapshot: Snapshot, account: Account, client: ClientConfig) -> Finding:
+    offered = places.identities(client, account)
+    looked = ", ".join(map(str, offered)) or "nowhere: IdentityFile is none"
+    directory = account.home / places.SSH_DIRECTORY
+    seen = snapshot.file(directory)
+    if isinstance(seen, File) and not may(account, READ | EXECUTE, seen):
+        owner = SetOwner(directory, account.uid, account.gid, (seen.uid, seen.gid))
+        text = f"{directory} has owner {seen.uid}, mode {seen.mode:04o}, expected {account.name}'s"
+        return failed(
+            str(directory), "identity_unreadable", text, *((owner,) if seen.uid == 0 else ())
+        )
+    fix = () if places.new_identity(account) not in offered else _new_pair(snapshot, account)
+    text = f"{account.name} has no private key, expected one of: {looked}"
+    remedy = None if fix else f"put the site's key where ssh looks for it: {looked}"
+    return failed(f"keys of {account.name}", "no_identity", text, *fix, remedy=remedy)
+
+
+def _new_pair(snapshot: Snapshot, account: Account) -> tuple[Action, ...]:
+    if not isinstance(snapshot.nova, NovaConfig) or not isinstance(
+        snapshot.file(account.home), File
+    ):
+        return ()
+    path = places.new_identity(account)
+    pair = MakeKeyPair(
+        path,
+        account.name,
+        account.uid,
+        account.gid,
+        comment=f"{account.name}@{snapshot.nova.host}",
+        accepted_in=_accepted_in(snapshot, account),
+    )
+    if not isinstance(snapshot.file(path.parent), Absent):
+        return (pair,)
+    return (MakeDirectory(path.parent, 0o700, account.uid, account.gid), pair)
+
+
+def _accepted_in(snapshot: Snapshot, account: Account) -> Optional[PurePosixPath]:
+    server = snapshot.server_for("")
+    if not isinstance(server, ServerConfig):
+        return None
+    first = next(iter(places.authorized_keys(server, account)), None)
+    return first if first is not None and account.home in first.parents else None
+
+
+CHECK = Check(
+    id="identity",
+    role=Role.SOURCE,
+    summary="nova has a private key that ssh can use",
+    why=(
+        "The source logs in to its peers with nova's key, and nobody is there to type a passphrase. ssh silently passes "
+        "over a key it may not or cannot use."
+    ),
+    evaluate=evaluate,
+)

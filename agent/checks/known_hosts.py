@@ -1,0 +1,215 @@
+"""ssh knows the host key of every peer, under the address and the names Nova dials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.formats import host_key_files, known_hosts
+from agent.formats.access import unseen
+from agent.formats.host_key_files import View
+from agent.formats.trust import HostTrust, host_trust, lookup_names
+from agent.formats.wording import line_numbers
+from agent.model import (
+    Absent,
+    Account,
+    Action,
+    Check,
+    ClientConfig,
+    Finding,
+    NovaConfig,
+    Record,
+    Role,
+    Snapshot,
+    Unreadable,
+    failed,
+    passed,
+    skipped,
+    unknown,
+    warned,
+)
+from agent.settings import Settings
+
+_SUBJECT = "known_hosts"
+_LENIENT = ("no", "off", "false")
+_REASONS = {
+    known_hosts.UNKNOWN: "host_key_unknown",
+    known_hosts.CHANGED: "host_key_changed",
+    known_hosts.REVOKED_KEY: "host_key_revoked",
+}
+
+
+def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
+    account, nova, client = snapshot.account, snapshot.nova, snapshot.client_for("")
+    if not snapshot.host.live:
+        yield skipped(_SUBJECT, "an image knows no host yet: its clones would share the trust")
+    elif isinstance(account, Absent):
+        yield skipped(_SUBJECT, f"there is no account {want.user}")
+    elif isinstance(client, Absent):
+        yield skipped(_SUBJECT, "there is no ssh that would look")
+    elif isinstance(nova, Unreadable):
+        yield unknown(_SUBJECT, "nova_conf_unreadable", nova.reason)
+    elif isinstance(account, Unreadable):
+        yield unknown(_SUBJECT, unseen(snapshot), f"cannot look up the account: {account.reason}")
+    elif isinstance(client, Unreadable):
+        yield unknown(_SUBJECT, unseen(snapshot), f"ssh cannot be asked: {client.reason}")
+    else:
+        yield from _Look.at(snapshot, want, account, nova, client).findings()
+
+
+@dataclass(frozen=True)
+class _Look:
+    snapshot: Snapshot
+    want: Settings
+    account: Account
+    nova: NovaConfig
+    client: ClientConfig
+    trust: HostTrust
+    fix: tuple[Action, ...]
+    views: dict[tuple[str, ...], View]
+
+    @classmethod
+    def at(
+        cls,
+        snapshot: Snapshot,
+        want: Settings,
+        account: Account,
+        nova: NovaConfig,
+        client: ClientConfig,
+    ) -> _Look:
+        trust = host_trust(snapshot, nova)
+        fix = host_key_files.actions(snapshot, account, client, want.known_hosts, trust)
+        return cls(snapshot, want, account, nova, client, trust, fix, {})
+
+    def findings(self) -> Iterator[Finding]:
+        peers = self.snapshot.records.peers(self.nova.host)
+        about_peers = [finding for peer in peers for finding in self._peer(peer)]
+        yield from self._files(any(f.reason in _REASONS.values() for f in about_peers))
+        yield from about_peers
+        yield from self._stale(peers)
+
+    def _view(self, client: ClientConfig) -> View:
+        files = (*client.words("userknownhostsfile"), *client.words("globalknownhostsfile"))
+        if files not in self.views:
+            self.views[files] = host_key_files.view(self.snapshot, self.account, client)
+        return self.views[files]
+
+    def _peer(self, peer: Record) -> Iterator[Finding]:
+        client = self.snapshot.client_for(peer.address)
+        if peer.name in self.want.peers_ignore:
+            yield skipped(peer.name, "ignored by peers.ignore", peer=peer.name)
+        elif not isinstance(client, ClientConfig):
+            text = f"ssh cannot be asked about {peer.address}"
+            yield unknown(peer.name, "not_observed", text, peer=peer.name)
+        elif not peer.host_keys:
+            text = f"the record {peer.path} names no host key"
+            yield unknown(peer.name, "not_observed", text, peer=peer.name)
+        else:
+            yield self._address(peer, client)
+            yield from self._names(peer, client)
+
+    def _address(self, peer: Record, client: ClientConfig) -> Finding:
+        name = _dialled(self.snapshot, client, peer.address)
+        said = self._verdict(peer, client, name)
+        if said.state == known_hosts.KNOWN:
+            return passed(peer.name, f"{name} is known by {said.file}:{said.line}", peer=peer.name)
+        if said.state == known_hosts.CA_ONLY:
+            text = (
+                f"{name} is vouched for by a certificate authority only, which a dial has to show"
+            )
+            return unknown(peer.name, "not_observed", text, peer=peer.name)
+        reason = _REASONS[said.state]
+        if said.state == known_hosts.UNKNOWN and not said.key_type:
+            reason = "host_key_algorithms"
+        lenient = client.one("stricthostkeychecking", "ask") in _LENIENT
+        elsewhere = client.one("knownhostscommand", "none") != "none"
+        say = warned if lenient or (elsewhere and reason == "host_key_unknown") else failed
+        fix = self.fix if reason in ("host_key_unknown", "host_key_changed") else ()
+        return say(peer.name, reason, _told(name, reason, said, peer), *fix, peer=peer.name)
+
+    def _names(self, peer: Record, client: ClientConfig) -> Iterator[Finding]:
+        port = _port(client)
+        names = lookup_names((peer.name, *peer.names), port)
+        lacking = [n for n in names if self._verdict(peer, client, n).state == known_hosts.UNKNOWN]
+        if lacking:
+            text = f"no line for {', '.join(lacking)}, expected one for each name of {peer.name}"
+            yield warned(peer.name, "host_key_name_unknown", text, *self.fix, peer=peer.name)
+
+    def _verdict(self, peer: Record, client: ClientConfig, name: str) -> known_hosts.HostKeyVerdict:
+        algorithms = client.one("hostkeyalgorithms").split(",")
+        return known_hosts.verdict(self._view(client).known, name, peer.host_keys, algorithms)
+
+    def _files(self, missed: bool) -> Iterator[Finding]:
+        view = self._view(self.client)
+        for refused in view.refused:
+            subject = str(refused.path)
+            if not refused.denied or not self.snapshot.host.privileged:
+                yield unknown(subject, unseen(self.snapshot), refused.why)
+                continue
+            # ssh takes the file for empty: that hurts where no other one knows the peers.
+            say = failed if missed else warned
+            yield say(subject, "known_hosts_unreadable", refused.why)
+        for path, numbers in host_key_files.unreadable_lines(view, self.account):
+            text = f"ssh skips {line_numbers(numbers)} of {path}"
+            yield warned(str(path), "malformed_line", text)
+        yield self._ours()
+
+    def _ours(self) -> Finding:
+        if not self.fix or not host_key_files.exists(self.snapshot, self.account, self.client):
+            return passed(_SUBJECT, "the host keys written by the agent are those of the records")
+        text = "the host keys written by the agent are not those the records name now"
+        return warned(_SUBJECT, "known_hosts_outdated", text, *self.fix)
+
+    def _stale(self, peers: tuple[Record, ...]) -> Iterator[Finding]:
+        known, port, told = self._view(self.client).known, _port(self.client), set()
+        gone = self.snapshot.records.withdrawn(self.nova.host)
+        for record in (*peers, *gone):
+            if record.present and not record.host_keys:
+                continue
+            claims = lookup_names((record.address, record.name, *record.names), port)
+            for name, file, entry in host_key_files.stale(known, claims, record.host_keys):
+                if (file, entry.number) in told:
+                    continue
+                told.add((file, entry.number))
+                whose = "an old" if record.present else "the withdrawn host's"
+                text = f"{file}:{entry.number} trusts {whose} {entry.key.type} key for {name}"
+                remedy = host_key_files.command(self.account, name, file, entry)
+                yield warned(file, "withdrawn_key", text, peer=record.name, remedy=remedy)
+
+
+def _dialled(snapshot: Snapshot, client: ClientConfig, address: str) -> str:
+    """What ssh looks up: HostKeyAlias as it stands, else what Hostname makes of the address, with the port."""
+    alias = client.one("hostkeyalias", "none")
+    if alias != "none":
+        return alias.lower()
+    asked = address in snapshot.client  # the answer for any address was asked with another one
+    hostname = client.one("hostname", address) if asked else address
+    return known_hosts.lookup_name(hostname, _port(client))
+
+
+def _port(client: ClientConfig) -> int:
+    text = client.one("port", "22")
+    return int(text) if text.isdigit() else known_hosts.SSH_PORT
+
+
+def _told(name: str, reason: str, said: known_hosts.HostKeyVerdict, peer: Record) -> str:
+    where = f"{said.file}:{said.line}"
+    port = "" if peer.port == 22 or name.endswith(f":{peer.port}") else f" (its sshd: {peer.port})"
+    return {
+        "host_key_unknown": f"{name}{port} is not in any known_hosts file, expected its host key",
+        "host_key_changed": f"{where} has another {said.key_type} key for {name}, expected its record's",
+        "host_key_revoked": f"{where} marks the host key of {name} @revoked, expected it trusted",
+        "host_key_algorithms": f"ssh accepts no host key type that {name} has, expected one in common",
+    }[reason]
+
+
+CHECK = Check(
+    id="known_hosts",
+    role=Role.SOURCE,
+    summary="ssh knows the host key of every peer",
+    why=(
+        "Nova's ssh cannot ask anybody whether a host key is genuine: an unknown or changed one ends the resize. Only the "
+        "peer's own record is taken for the truth."
+    ),
+    evaluate=evaluate,
+)

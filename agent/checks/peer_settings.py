@@ -1,0 +1,122 @@
+"""Peers and this host agree on what has to be the same, and differ where they have to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Optional
+
+from agent.formats.matching import canonical_address
+from agent.model import (
+    Absent,
+    Account,
+    Check,
+    Finding,
+    Instances,
+    Mount,
+    NovaConfig,
+    Record,
+    Role,
+    Snapshot,
+    Unreadable,
+    failed,
+    passed,
+    skipped,
+    unknown,
+    warned,
+)
+from agent.settings import Settings
+
+_SHARED = frozenset(
+    "nfs nfs4 cephfs ceph glusterfs lustre gpfs ocfs2 gfs2 cifs smb3 9p beegfs".split()
+)
+_LOCAL_FUSE = frozenset(("fuse.lxcfs", "fuse.ntfs-3g", "fuse.bindfs", "fuse.mergerfs", "fuseblk"))
+
+
+def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
+    nova = snapshot.nova
+    if isinstance(nova, Unreadable):
+        yield unknown("peer settings", "nova_conf_unreadable", nova.reason)
+        return
+    peers = snapshot.records.peers(nova.host)
+    # Two records with one address are used by nobody else; here they are what is looked for.
+    doubtful = tuple(r for r in snapshot.records.conflicted if r.present and r.name != nova.host)
+    if not peers and not doubtful:
+        yield skipped("peer settings", "there is no peer record to compare with")
+    users = Counter(_address(r.address) for r in (*peers, *doubtful) if r.address)
+    if nova.address:
+        users[_address(nova.address)] += 1
+    for peer in peers:
+        if peer.name in want.peers_ignore:
+            yield skipped(peer.name, "ignored by peers.ignore", peer=peer.name)
+            continue
+        found = [*_same_address(nova, peer, users), *_different(snapshot, nova, peer)]
+        yield from found or [passed(peer.name, "agrees with this host", peer=peer.name)]
+    for peer in doubtful:
+        yield from _same_address(nova, peer, users)
+
+
+def _same_address(nova: NovaConfig, peer: Record, users: Counter[str]) -> Iterator[Finding]:
+    name = peer.name
+    if peer.address and users[_address(peer.address)] > 1:
+        ours = " (this host's own)" if _address(peer.address) == _address(nova.address) else ""
+        text = f"{name} has address {peer.address}{ours}, expected one that no other host has"
+        yield failed(name, "duplicate_address", text, peer=name)
+
+
+def _different(snapshot: Snapshot, nova: NovaConfig, peer: Record) -> Iterator[Finding]:
+    name, own_path = peer.name, str(nova.instances_path)
+    if peer.instances_path and _path(peer.instances_path) != _path(own_path):
+        text = f"{name} has instances_path {peer.instances_path}, expected {own_path} as here"
+        yield failed(name, "instances_path_differs", text, peer=name)
+    if peer.image_cache != nova.image_cache:
+        text = f"{name} has base images in {peer.image_cache}, expected {nova.image_cache} as here"
+        yield failed(name, "image_cache_differs", text, peer=name)
+    storage = _storage(snapshot, peer)
+    if storage is not None:
+        yield storage
+
+
+def _storage(snapshot: Snapshot, peer: Record) -> Optional[Finding]:
+    mount, account, name = _mount(snapshot.instances), snapshot.account, peer.name
+    theirs = peer.storage
+    if mount is None or theirs is None:
+        return None
+    here, there = _is_shared(mount.fstype), _is_shared(theirs.fstype)
+    if here != there:
+        text = f"{name} keeps instances on {theirs.fstype}, expected {mount.fstype} as here"
+        return warned(name, "storage_differs", text, peer=name)
+    same = here and mount.source.rstrip("/") == theirs.source.rstrip("/")
+    if same and isinstance(account, Account) and peer.uid not in (None, account.uid):
+        text = f"nova is {peer.uid} on {name}, expected {account.uid} as here: they share {mount.source}"
+        return failed(name, "uid_differs", text, peer=name)
+    return None
+
+
+def _mount(instances: object) -> Optional[Mount]:
+    mount = instances.mount if isinstance(instances, Instances) else Absent()
+    return mount if isinstance(mount, Mount) else None
+
+
+def _is_shared(fstype: str) -> bool:
+    return fstype in _SHARED or (fstype.startswith("fuse.") and fstype not in _LOCAL_FUSE)
+
+
+def _address(text: str) -> str:
+    return canonical_address(text) or text.lower()
+
+
+def _path(text: str) -> str:
+    return text.rstrip("/") or "/"
+
+
+CHECK = Check(
+    id="peer_settings",
+    role=Role.BOTH,
+    summary="This host and its peers agree on paths, cache and storage",
+    why=(
+        "Nova copies to its own path on the peer and the peer looks at its own: where the two differ, or two hosts have one "
+        "address, the resize succeeds with a blank disk."
+    ),
+    evaluate=evaluate,
+)

@@ -1,0 +1,123 @@
+"""What a login to this host's own address really met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from agent.formats import trust, user_key_files
+from agent.model import (
+    Account,
+    Attempt,
+    Check,
+    Finding,
+    Role,
+    ServerConfig,
+    Snapshot,
+    failed,
+    passed,
+    skipped,
+    warned,
+)
+from agent.reasons import Side, Stage
+from agent.settings import Settings
+
+_SEARCH, _READ = 0o1, 0o4
+# Up to here the server was not asked yet.
+_BEFORE = (Stage.RESOLVE, Stage.CONNECT, Stage.BANNER, Stage.HOST_KEY)
+# Faults of the client's side, and a server that was too busy to look: nothing is learnt about nova's login here.
+_NOT_THE_SERVER = frozenset(
+    "no_identity identity_unreadable identity_mode identity_passphrase identity_broken identity_mismatch "
+    "too_many_authentication_failures no_user_for_uid client_config_invalid tool_missing control_master peer_busy".split()
+)
+
+
+def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
+    if not snapshot.self_dials:
+        yield skipped("self-dial", _why_not(snapshot))
+    for attempt in snapshot.self_dials:
+        yield _judge(snapshot, attempt)
+        if attempt.stage == Stage.CLEANUP.value:
+            yield warned(_subject(attempt), attempt.reason or "leftover_probe", attempt.detail)
+
+
+def _why_not(snapshot: Snapshot) -> str:
+    if not snapshot.host.live:
+        return "an image cannot be dialled"
+    if not snapshot.identities:
+        return "there is no key to log in with yet"
+    return "this run did not dial; what is predicted stands"
+
+
+def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
+    subject = _subject(attempt)
+    if attempt.skipped or attempt.unknown:
+        return skipped(subject, attempt.detail or "nothing was learnt")
+    if attempt.reason is None or attempt.stage == Stage.CLEANUP.value:
+        return _arrived(snapshot, subject, attempt)
+    text = f"failed at stage {attempt.stage}: {attempt.detail}"
+    if _before_the_server(snapshot, attempt):
+        return skipped(subject, f"{text}; what is predicted stands")
+    expected = "expected Nova's commands and the copy to work"
+    finding = failed(subject, attempt.reason, f"{text}, {expected}")
+    return replace(finding, side=Side.HERE)
+
+
+def _subject(attempt: Attempt) -> str:
+    return f"self-dial of {attempt.address} port {attempt.port}"
+
+
+def _before_the_server(snapshot: Snapshot, attempt: Attempt) -> bool:
+    if attempt.stage is None or attempt.stage in {stage.value for stage in _BEFORE}:
+        return True
+    if attempt.stage != Stage.AUTH.value:
+        return False
+    return attempt.reason in _NOT_THE_SERVER or not _is_accepted(snapshot, attempt)
+
+
+def _is_accepted(snapshot: Snapshot, attempt: Attempt) -> bool:
+    """Whether our own key should have been accepted: only then a refusal is the server's fault."""
+    account, server = snapshot.account, snapshot.server_for(attempt.address)
+    if attempt.reason != "permission_denied":
+        return True
+    if not isinstance(account, Account) or not isinstance(server, ServerConfig):
+        return False
+    keys = trust.own_keys(snapshot)
+    address = trust.numeric(attempt.address)
+    return user_key_files.own_key_accepted(snapshot, account, server, keys, address)
+
+
+def _arrived(snapshot: Snapshot, subject: str, attempt: Attempt) -> Finding:
+    directory, file = attempt.directory_mode, attempt.file_mode
+    closed = [
+        f"{what} arrived with mode {mode:04o}"
+        for what, mode, bit in (("directory", directory, _SEARCH), ("file", file, _READ))
+        if mode is not None and not mode & _bits_for_qemu(snapshot, bit)
+    ]
+    if closed:
+        text = f"{'; '.join(closed)}, expected readable for qemu"
+        return failed(subject, "umask_too_strict", text)
+    return passed(subject, f"Nova's commands and the copy worked in {attempt.seconds:.1f} s")
+
+
+def _bits_for_qemu(snapshot: Snapshot, bit: int) -> int:
+    """The bit in the class that qemu falls into for what nova makes."""
+    qemu, account = snapshot.qemu, snapshot.account
+    if isinstance(qemu, Account) and isinstance(account, Account):
+        if qemu.uid in (0, account.uid):
+            return 0o700
+        if account.gid in (qemu.gid, *qemu.groups):
+            return bit << 3
+    return bit
+
+
+CHECK = Check(
+    id="self_dial",
+    role=Role.DESTINATION,
+    summary="This host's own login works all the way",
+    why=(
+        "Nova's commands, run against this host's own address, meet what no file shows: PAM, shell start-up files, the sftp "
+        "subsystem, the umask."
+    ),
+    evaluate=evaluate,
+)
