@@ -1,0 +1,288 @@
+"""The dial: exactly Nova's lines, as nova, in nova-compute's environment, against a directory of our own.
+
+The verdict is that of the real ssh, scp and rsync.  Added are only `-v` and `-o UpdateHostKeys=no`, which change none
+(a check must not make ssh rewrite nova's files).  nova/virt/libvirt/volume/remotefs.py, SshDriver and RsyncDriver.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Optional
+
+from agent.formats import known_hosts, ssh_output
+from agent.formats.ssh_output import Failure
+from agent.host import Completed, Host
+from agent.model import Account, Attempt, NovaConfig, Record, Snapshot
+from agent.observe import nova, tools
+
+PREFIX = "7e512ea9"  # first group of every probe directory's name
+SIZE = 512 << 10  # bytes copied; a smaller file hides MTU trouble
+_CLEANING = 10.0  # seconds
+_QUIET = ("-v", "-o", "UpdateHostKeys=no")
+_STAGES = (
+    "resolve",
+    "connect",
+    "banner",
+    "host_key",
+    "auth",
+    "shell",
+    "directory",
+    "copy",
+    "cleanup",
+)
+
+
+@dataclass(frozen=True)
+class Dialer:
+    """What every dial of one run shares.  `payload` is a file nova can read; `left` the seconds the run still has."""
+
+    host: Host
+    account: Account
+    config: NovaConfig
+    payload: str
+    environment: dict[str, str]
+    limit: float
+    left: Callable[[], float]
+
+    def run(self, argv: Sequence[str], **extra: str) -> Completed:
+        limit = max(0.1, min(self.limit, self.left()))
+        environment = {**self.environment, **extra}
+        return self.host.run(argv, timeout=limit, account=self.account, environment=environment)
+
+    def clean(self, argv: Sequence[str]) -> Completed:
+        """What must happen also when the time is up or the run is stopped."""
+        return self.host.run(
+            argv,
+            timeout=min(self.limit, _CLEANING),
+            account=self.account,
+            environment=self.environment,
+            to_its_end=True,
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to and with which extra client options (none for a peer: Nova adds none)."""
+
+    name: str
+    address: str
+    port: int = 22
+    options: tuple[str, ...] = ()
+
+
+def dial_all(
+    host: Host,
+    snapshot: Snapshot,
+    peers: Iterable[Record],
+    *,
+    limit: float,
+    deadline: float,
+    parallel: int,
+    progress: Callable[[int, int], None],
+    stop: threading.Event,
+) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
+    """(dials to peers, self-dials).  `deadline` is on the monotonic clock; nothing new starts after it or after `stop`."""
+    account, config = snapshot.account, snapshot.nova
+    if not isinstance(account, Account) or not isinstance(config, NovaConfig):
+        return (), ()
+    with host.scratch() as scratch:
+        payload = os.path.join(scratch, "disk")
+        Path(payload).write_bytes(os.urandom(SIZE))
+        dialer = Dialer(
+            host,
+            account,
+            config,
+            payload,
+            environment(host, config),
+            limit,
+            lambda: deadline - time.monotonic(),
+        )
+        mine = tuple(_self_targets(snapshot, config, scratch))
+        theirs = tuple(Target(p.name, p.address) for p in peers)
+        every = mine + theirs
+        done: list[Attempt] = []
+
+        def one(target: Target) -> Optional[Attempt]:
+            if stop.is_set() or dialer.left() <= 0:
+                return None
+            with host.exclusive(f"resize-agent-probe-{target.name}"):
+                attempt = dial(dialer, target, itself=target in mine)
+            if stop.is_set() and attempt.reason is not None:
+                return None  # it was we who ended it
+            done.append(attempt)
+            progress(len(done), len(every))
+            return attempt
+
+        with ThreadPoolExecutor(max_workers=max(1, parallel)) as pool:
+            answers = list(pool.map(one, every))
+    found = [a for a in answers if a is not None]
+    own = config.host
+    return tuple(a for a in found if a.name != own), tuple(a for a in found if a.name == own)
+
+
+def environment(host: Host, config: NovaConfig) -> dict[str, str]:
+    """nova-compute's own, as far as it matters to ssh; PATH as systemd gives it where it does not run."""
+    return {"PATH": tools.DEFAULT_PATH, "LC_ALL": "C", **nova.environment(host, config)}
+
+
+def _self_targets(snapshot: Snapshot, config: NovaConfig, scratch: str) -> Iterable[Target]:
+    """This host on every port its sshd listens on, with its own host keys in a file of their own."""
+    options: tuple[str, ...]
+    if not isinstance(snapshot.listening, tuple) or not snapshot.host.host_keys:
+        return
+    if config.address not in snapshot.host.addresses and not snapshot.host.dialled:
+        return
+    for port in snapshot.listening:
+        path = os.path.join(scratch, f"known_hosts_{port}")
+        name = known_hosts.lookup_name(config.address, port)
+        lines = (known_hosts.entry_line([name], key) for key in snapshot.host.host_keys)
+        Path(path).write_bytes(b"".join(line + b"\n" for line in lines))
+        os.chmod(path, 0o644)
+        options = ("-o", f"UserKnownHostsFile={path}", "-o", "GlobalKnownHostsFile=/dev/null")
+        options += (
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"Port={port}",
+            "-o",
+            "ControlPath=none",
+        )
+        yield Target(config.host, config.address, port, options)
+
+
+def dial(dialer: Dialer, target: Target, *, itself: bool = False) -> Attempt:
+    """One attempt at one peer: make the directory, copy, remove.  Nothing is tried twice."""
+    started, at = time.monotonic(), dialer.host.now()
+    directory = dialer.config.instances_path / f"{PREFIX}-{str(uuid.uuid4())[9:]}"
+    attempt = Attempt(target.name, target.address, target.port, (), None, None, "", 0.0, at)
+    made = _make_directory(dialer, target, directory)
+    attempt = _after(attempt, made, "directory")
+    if attempt.reason is None:
+        attempt = replace(attempt, shared=not itself and _visible(dialer, directory))
+        if attempt.shared:
+            attempt = _after(attempt, _touch(dialer, target, directory), "directory", shared=True)
+    if attempt.reason is None:
+        copied = _copy(dialer, target, directory)
+        attempt = _after(attempt, copied, "copy")
+        if itself and attempt.reason is None:
+            attempt = _with_modes(dialer, attempt, directory)
+    if _may_exist(attempt):
+        argv = _ssh_argv(target, "rm", "-rf", str(directory))
+        attempt = _cleaned(attempt, ("ssh", dialer.clean(argv)), directory)
+    return replace(attempt, seconds=round(time.monotonic() - started, 3))
+
+
+def _make_directory(
+    dialer: Dialer, target: Target, directory: PurePosixPath
+) -> tuple[str, Completed]:
+    if dialer.config.transport != "rsync":
+        return _ssh(dialer, target, "mkdir", "-p", str(directory))
+    made = dialer.run(["mktemp", "-d"])
+    tree = made.stdout.strip()
+    if not made.ok or not tree:
+        return "rsync", made
+    try:
+        dialer.run(["mkdir", "-p", f"{tree}{directory}"])
+        source, where = f"{tree}/.{directory}", f"{_bracketed(target.address)}:/"
+        argv = ["rsync", "--archive", "--relative", "--no-implied-dirs", source, where]
+        return _rsync(dialer, target, argv)
+    finally:
+        dialer.clean(["rm", "-rf", tree])
+
+
+def _touch(dialer: Dialer, target: Target, directory: PurePosixPath) -> tuple[str, Completed]:
+    return _ssh(dialer, target, "touch", str(directory / f"{uuid.uuid4().hex}.tmp"))
+
+
+def _copy(dialer: Dialer, target: Target, directory: PurePosixPath) -> tuple[str, Completed]:
+    where = f"{_bracketed(target.address)}:{directory}/disk"
+    if dialer.config.transport == "rsync":
+        return _rsync(dialer, target, ["rsync", "-r", "--sparse", dialer.payload, where])
+    return "scp", dialer.run(["scp", *_QUIET, *target.options, "-r", dialer.payload, where])
+
+
+def _ssh(dialer: Dialer, target: Target, *command: str) -> tuple[str, Completed]:
+    return "ssh", dialer.run(_ssh_argv(target, *command))
+
+
+def _ssh_argv(target: Target, *command: str) -> list[str]:
+    return ["ssh", *_QUIET, *target.options, "-o", "BatchMode=yes", target.address, *command]
+
+
+def _rsync(dialer: Dialer, target: Target, argv: Sequence[str]) -> tuple[str, Completed]:
+    shell = dialer.environment.get("RSYNC_RSH", "ssh")
+    return "rsync", dialer.run(argv, RSYNC_RSH=" ".join((shell, *_QUIET, *target.options)))
+
+
+def _bracketed(address: str) -> str:
+    """As nova.utils.safe_ip_format: scp and rsync take an IPv6 literal in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
+def _after(
+    attempt: Attempt, call: tuple[str, Completed], stage: str, shared: bool = False
+) -> Attempt:
+    """What one command adds: the stages its -v text proves, and its failure."""
+    tool, done = call
+    proved = set(attempt.passed) | set(ssh_output.reached(done.stderr))
+    key = ssh_output.server_host_key(done.stderr) or attempt.server_key
+    failure = _failure(tool, done)
+    if failure is None:
+        proved |= set(_STAGES[: _STAGES.index(stage) + 1])
+        if ssh_output.multiplexed(done.stderr):
+            failure = Failure("connect", "control_master", "an open ssh connection was used")
+    elif shared:
+        failure = Failure("directory", "shared_touch_fails", failure.detail)
+    passed = tuple(s for s in _STAGES if s in proved)
+    if failure is None:
+        return replace(attempt, passed=passed, server_key=key)
+    unknown = failure.reason in ("peer_busy", "too_slow", "control_master")
+    return replace(
+        attempt,
+        passed=tuple(s for s in passed if _STAGES.index(s) < _STAGES.index(failure.stage)),
+        stage=failure.stage,
+        reason=failure.reason,
+        detail=failure.detail,
+        unknown=unknown,
+        server_key=key,
+    )
+
+
+def _failure(tool: str, done: Completed) -> Optional[Failure]:
+    if done.missing:
+        return Failure("copy" if tool == "scp" else "connect", "tool_missing", done.stderr)
+    return ssh_output.classify(done.returncode, done.stdout, done.stderr, tool)
+
+
+def _visible(dialer: Dialer, directory: PurePosixPath) -> bool:
+    """Whether what was made there is here too: a shared instances directory."""
+    return dialer.run(["test", "-d", str(directory)]).ok
+
+
+def _with_modes(dialer: Dialer, attempt: Attempt, directory: PurePosixPath) -> Attempt:
+    """The modes nova's umask gave to what arrived; the file must be the whole payload."""
+    seen = dialer.run(["stat", "-c", "%a %s", str(directory), str(directory / "disk")])
+    words = seen.stdout.split()
+    if not seen.ok or len(words) != 4 or int(words[3]) != SIZE:
+        detail = "the copy said it succeeded and the file is not there, or not whole"
+        return replace(attempt, stage="copy", reason="copy_failed", detail=detail)
+    return replace(attempt, directory_mode=int(words[0], 8), file_mode=int(words[2], 8))
+
+
+def _may_exist(attempt: Attempt) -> bool:
+    return attempt.reason is None or attempt.stage in ("directory", "copy")
+
+
+def _cleaned(attempt: Attempt, call: tuple[str, Completed], directory: PurePosixPath) -> Attempt:
+    failure = _failure(*call)
+    if failure is None or attempt.reason is not None:
+        return attempt
+    detail = f"{directory} could not be removed: {failure.detail}"
+    return replace(attempt, stage="cleanup", reason="leftover_probe", detail=detail)

@@ -1,0 +1,255 @@
+"""The report for a person: the verdict first, then what is wrong and what to do, then one line on what is fine."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from agent.archive import remedy, summary
+from agent.formats.escape import visible
+from agent.model import Check, Finding, Outcome, PeerRow, Report, Result, Role, Scope, Step
+from agent.plan import describe, diff
+from agent.reasons import REASONS, Side
+
+WIDTH = 100
+_LIMIT = 2000  # characters of one message
+_CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
+_TINT = {
+    Outcome.FAIL: "red",
+    Outcome.UNKNOWN: "yellow",
+    Outcome.WARN: "yellow",
+    Outcome.PASS: "green",
+}
+_BAD = (Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN)
+_SHOWN_PEERS = 20
+_WHO = {
+    Side.HERE: "act on this host",
+    Side.PEER: "act on the peer",
+    Side.NETWORK: "act on the network",
+    Side.INVENTORY: "act on the peer records",
+}
+_GUEST = {
+    "rollback": "Nova rolls the resize back, the guest keeps running",
+    "error_running": "guest in ERROR, still running",
+    "error_stopped": "guest powered off, in ERROR",
+    "error_destination": "guest in ERROR on the destination",
+    "hang": "resize hangs",
+    "wrong_disk": "guest comes up with a BLANK DISK",
+    "disk_loss": "guest LOSES ITS DISK",
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    colour: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    diffs: bool = False
+
+    def paint(self, text: str, colour: str) -> str:
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour else text
+
+
+def text(report: Report, style: Style) -> str:
+    parts: list[str] = [*_verdict(report, style)]
+    parts += _applied(report, style)
+    parts += _problems(report, style)
+    parts += _peers(report, style)
+    if style.verbose:
+        parts += _fine(report, style)
+    if not style.quiet:
+        parts += _plan(report) + _footer(report)
+    return "\n".join(parts) + "\n"
+
+
+def dry_run(report: Report, style: Style) -> str:
+    """The plan alone, as `--fix` would carry it out."""
+    steps = report.plan.steps
+    if not steps and not report.plan.conflicts:
+        return "Nothing to do: --fix would change nothing.\n"
+    out = [f"--fix would make {_count(len(steps), 'change')}:"] if steps else []
+    for step in steps:
+        out += _step(step, style)
+    for conflict in report.plan.conflicts:
+        out.append(f"  CONFLICT over {visible(conflict.slot)}, none of these is done:")
+        out += [f"    {visible(describe(action), _LIMIT)}" for action in conflict.actions]
+        out += [f"    asked for by {visible(b, _LIMIT)}" for b in conflict.because]
+    return "\n".join(out) + "\n"
+
+
+def _verdict(report: Report, style: Style) -> Iterator[str]:
+    word = {True: "READY", False: "NOT READY", None: "PARTIAL"}[report.ready]
+    colour = {True: "green", False: "red", None: "yellow"}[report.ready]
+    yield style.paint(f"{visible(report.host)}: {word}", colour or "bold")
+    for role, sentence in (
+        (Role.SOURCE, "resizes can leave this host"),
+        (Role.DESTINATION, "resizes can arrive at this host"),
+    ):
+        ready = report.role_ready(role)
+        cannot = report.role_outcome(role) is Outcome.UNKNOWN
+        state = {
+            True: "yes",
+            False: "CANNOT TELL" if cannot else "NO",
+            None: "not fully looked at",
+        }[ready]
+        colour = {True: "green", False: "red", None: "yellow"}[ready]
+        yield f"  {role.value:<12}{sentence}: {style.paint(state, colour)}"
+    if report.peers:
+        yield f"  {'peers':<12}{_peer_counts(report.peers)}"
+    if report.interrupted:
+        yield style.paint("  interrupted: what follows is what was found until then", "yellow")
+
+
+def _peer_counts(rows: Iterable[PeerRow]) -> str:
+    found = [row.outcome for row in rows]
+    words = (
+        (Outcome.PASS, "accept a disk from here"),
+        (Outcome.FAIL, "do not"),
+        (Outcome.WARN, "do, with a warning"),
+        (Outcome.UNKNOWN, "cannot tell"),
+        (Outcome.SKIP, "not looked at"),
+    )
+    parts = [f"{found.count(o)} {w}" for o, w in words if o in found]
+    return f"{len(found)} known: " + ", ".join(parts)
+
+
+def _problems(report: Report, style: Style) -> Iterator[str]:
+    """Worst first; findings of one check, reason and remedy stand together."""
+    groups: dict[tuple[Outcome, str, str, str], list[tuple[Check, Finding]]] = {}
+    for check, finding in report.findings():
+        if finding.outcome in _BAD:
+            key = (finding.outcome, check.id, finding.reason or "", remedy(finding) or "")
+            groups.setdefault(key, []).append((check, finding))
+    for outcome in _BAD:
+        for (found, check_id, code, cure), members in groups.items():
+            if found is outcome and not (style.quiet and outcome is Outcome.WARN):
+                yield ""
+                yield from _group(outcome, check_id, code, cure, members, style)
+
+
+def _group(
+    outcome: Outcome,
+    check_id: str,
+    code: str,
+    cure: str,
+    members: list[tuple[Check, Finding]],
+    style: Style,
+) -> Iterator[str]:
+    role = members[0][0].role.value
+    word = style.paint(outcome.value.upper(), _TINT[outcome])
+    yield f"{word} {check_id} ({code or 'no reason code'}), role {'source and destination' if role == 'both' else role}"
+    for _, finding in members[:_SHOWN_PEERS]:
+        about = f"{finding.peer}: " if finding.peer else ""
+        yield from _indented(visible(f"{about}{finding.message}", _LIMIT), "  ")
+    if len(members) > _SHOWN_PEERS:
+        yield f"  ... and {len(members) - _SHOWN_PEERS} more"
+    reason = REASONS.get(code)
+    if reason and reason.impact and outcome is not Outcome.WARN:
+        yield f"  guest: {_GUEST[reason.impact.value]}"
+    if cure:
+        fixed = any(finding.fix for _, finding in members) and "agent --fix" not in cure
+        yield from _indented(
+            visible(cure, _LIMIT), "  do:    agent --fix, or: " if fixed else "  do:    "
+        )
+
+
+def _peers(report: Report, style: Style) -> Iterator[str]:
+    bad = [row for row in report.peers if row.outcome in _BAD]
+    if bad:
+        yield ""
+        yield style.paint("Peers a disk cannot be sent to:", "bold")
+    for row in bad[:_SHOWN_PEERS]:
+        where = f" at {row.stage.value}" if row.stage else ""
+        word = style.paint(row.outcome.value.upper(), _TINT[row.outcome])
+        yield f"  {word} {visible(row.name)} ({visible(row.address)}): {row.reason or ''}{where}"
+        yield from _indented(visible(row.message, _LIMIT), "      ")
+        reason = REASONS.get(row.reason or "")
+        if row.impact:
+            yield f"      guest: {_GUEST[row.impact.value]}"
+        if reason:
+            who = f" ({_WHO[row.side]})" if row.side else ""
+            yield from _indented(f"do: {reason.remedy}{who}", "      ")
+    if len(bad) > _SHOWN_PEERS:
+        yield f"  ... and {len(bad) - _SHOWN_PEERS} more"
+
+
+def _fine(report: Report, style: Style) -> Iterator[str]:
+    yield ""
+    for result in report.results:
+        for finding in result.findings:
+            if finding.outcome not in _BAD:
+                about = f"{finding.peer}: " if finding.peer else ""
+                word = style.paint(finding.outcome.value, _TINT.get(finding.outcome, ""))
+                yield f"{word} {result.check.id}: {visible(f'{about}{finding.message}', _LIMIT)}"
+
+
+def _applied(report: Report, style: Style) -> Iterator[str]:
+    if not report.applied:
+        return
+    done = sum(1 for r in report.applied if r.result is Result.DONE)
+    yield ""
+    yield style.paint(f"Changed: {done} of {_count(len(report.applied), 'step')} tried", "bold")
+    for result in report.applied:
+        colour = "green" if result.result is Result.DONE else "red"
+        word = style.paint(result.result.value, colour)
+        yield f"  {word}: {visible(describe(result.step.action), _LIMIT)}"
+        if result.message not in ("", "made"):
+            yield from _indented(visible(result.message, _LIMIT), "        ")
+        if style.diffs:
+            yield from (f"    {line}" for line in diff(result.step.action).splitlines())
+
+
+def _plan(report: Report) -> list[str]:
+    steps, conflicts = report.plan.steps, report.plan.conflicts
+    lines = []
+    if steps:
+        lines.append(
+            f"agent --fix would make {_count(len(steps), 'change')}; agent --fix --dry-run --diff shows them."
+        )
+    if conflicts:
+        lines.append(
+            f"{_count(len(conflicts), 'conflict')} between checks: agent --fix --dry-run names them."
+        )
+    return ["", *lines] if lines else []
+
+
+def _step(step: Step, style: Style) -> Iterator[str]:
+    yield f"  {visible(describe(step.action), _LIMIT)}"
+    for because in step.because[:3]:
+        yield f"      because {visible(because, _LIMIT)}"
+    if len(step.because) > 3:
+        yield f"      and {len(step.because) - 3} more reasons"
+    if style.diffs:
+        yield from (f"    {line}" for line in diff(step.action).splitlines())
+
+
+def _footer(report: Report) -> list[str]:
+    counts = summary(report)
+    fine = [r.check.id for r in report.results if r.outcome is Outcome.PASS]
+    first = f"Fine: {len(fine)} of {_count(len(report.results), 'check')}"
+    names = f" ({', '.join(fine)})" if fine else ""
+    lines = ["", *textwrap.wrap(first + names, WIDTH, subsequent_indent="      ")]
+    if counts["skip"]:
+        skipped = ", ".join(r.check.id for r in report.results if r.outcome is Outcome.SKIP)
+        lines += textwrap.wrap(f"Not applicable: {skipped}", WIDTH, subsequent_indent="      ")
+    if report.scope is Scope.PARTIAL:
+        lines += textwrap.wrap(
+            f"Not looked at: {'; '.join(report.omitted)}", WIDTH, subsequent_indent="      "
+        )
+    return lines
+
+
+def _indented(line: str, lead: str) -> list[str]:
+    return textwrap.wrap(
+        line,
+        WIDTH,
+        initial_indent=lead,
+        subsequent_indent=" " * min(len(lead), 9),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,205 @@
+"""Where predictions and dials meet.  The dial wins: a prediction about a stage that a dial has passed is at most a warning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Optional
+
+from agent.formats.keys import fingerprint
+from agent.model import (
+    Attempt,
+    Check,
+    CheckResult,
+    Finding,
+    NovaConfig,
+    Outcome,
+    PeerRow,
+    Record,
+    Role,
+    Snapshot,
+)
+from agent.reasons import REASONS, Impact, Side, Stage
+from agent.settings import Settings
+
+# Findings about a peer that no dial can disprove: everything "works" and the disk is lost or somewhere else.
+_SILENT = (Impact.WRONG_DISK, Impact.DISK_LOSS, Impact.ERROR_DESTINATION)
+_PREDICTED = (Outcome.FAIL, Outcome.UNKNOWN)
+# From the login on it is the peer that answers.
+_AT_THE_PEER = ("auth", "shell", "directory", "copy")
+_OWN = (
+    "tool_missing",
+    "no_user_for_uid",
+    "identity_unreadable",
+    "identity_mode",
+    "identity_broken",
+)
+
+
+def settle(results: Iterable[CheckResult], snapshot: Snapshot) -> tuple[CheckResult, ...]:
+    """The same results, with each prediction that a dial disproved turned into `prediction_disagrees`."""
+    by_peer = {a.name: frozenset(a.passed) for a in snapshot.dials}
+    passed = {
+        Role.SOURCE: frozenset(stage for stages in by_peer.values() for stage in stages),
+        Role.DESTINATION: frozenset(stage for a in snapshot.self_dials for stage in a.passed),
+        Role.BOTH: frozenset[str](),
+    }
+    return tuple(
+        replace(
+            result,
+            findings=tuple(
+                _settled(result.check, finding, by_peer, passed) for finding in result.findings
+            ),
+        )
+        for result in results
+    )
+
+
+def _settled(
+    check: Check,
+    finding: Finding,
+    by_peer: Mapping[str, frozenset[str]],
+    passed: Mapping[Role, frozenset[str]],
+) -> Finding:
+    reason = REASONS.get(finding.reason or "")
+    if check.id == "self_dial" or finding.outcome not in _PREDICTED or reason is None:
+        return finding
+    if finding.peer is not None:
+        # A finding of the destination about one peer speaks of the way peer -> here, which no dial from here shows.
+        proved = (
+            by_peer.get(finding.peer, frozenset()) if check.role is Role.SOURCE else frozenset()
+        )
+    else:
+        proved = passed[check.role]
+    if reason.stage is None or reason.stage.value not in proved:
+        return finding
+    message = f"{finding.message}; yet a real dial passed this ({reason.code} was predicted)"
+    return replace(finding, outcome=Outcome.WARN, reason="prediction_disagrees", message=message)
+
+
+def rows(
+    snapshot: Snapshot,
+    results: Iterable[CheckResult],
+    want: Settings,
+    earlier: Mapping[str, PeerRow],
+    chosen: frozenset[str],
+) -> tuple[PeerRow, ...]:
+    """One row for each peer known: what a dial from here met, or why there was none."""
+    own = snapshot.nova.host if isinstance(snapshot.nova, NovaConfig) else snapshot.host.name
+    found = tuple(results)
+    dials = {attempt.name: attempt for attempt in snapshot.dials}
+    silent = _silent(found)
+    known = {r.name: r for r in snapshot.records.peers(own)}
+    known.update({r.name: r for r in snapshot.records.conflicted if r.present and r.name != own})
+    made = []
+    for name, record in sorted(known.items()):
+        if name in want.peers_ignore:
+            made.append(
+                PeerRow(name, record.address, Outcome.SKIP, message="peers.ignore names it")
+            )
+            continue
+        row = _row(record, dials.get(name), found, earlier.get(name), name in chosen)
+        made.append(_overruled(row, silent[name]) if name in silent else row)
+    return tuple(made)
+
+
+def _silent(results: Iterable[CheckResult]) -> dict[str, Finding]:
+    worst: dict[str, Finding] = {}
+    for result in results:
+        for finding in result.findings:
+            reason = REASONS.get(finding.reason or "")
+            if (
+                finding.peer
+                and finding.outcome is Outcome.FAIL
+                and reason
+                and reason.impact in _SILENT
+            ):
+                worst.setdefault(finding.peer, finding)
+    return worst
+
+
+def _overruled(row: PeerRow, finding: Finding) -> PeerRow:
+    reason = REASONS[finding.reason or ""]
+    return replace(
+        row,
+        outcome=Outcome.FAIL,
+        stage=None,
+        reason=reason.code,
+        side=reason.side,
+        impact=reason.impact,
+        message=finding.message,
+    )
+
+
+def _row(
+    record: Record,
+    attempt: Optional[Attempt],
+    results: Iterable[CheckResult],
+    earlier: Optional[PeerRow],
+    chosen: bool,
+) -> PeerRow:
+    if attempt is None:
+        if earlier is not None:
+            return earlier
+        outcome = Outcome.UNKNOWN if chosen else Outcome.SKIP
+        reason = "interrupted" if chosen else "not_probed"
+        return PeerRow(
+            record.name, record.address, outcome, reason=reason, message="not dialled in this run"
+        )
+    if attempt.reason is None or attempt.stage == Stage.CLEANUP.value:
+        outcome = Outcome.PASS if attempt.reason is None else Outcome.WARN
+        return _filled(record, attempt, outcome, attempt.reason, None)
+    outcome = Outcome.UNKNOWN if attempt.unknown else Outcome.FAIL
+    reason, side, why = _cause(record, attempt, results)
+    row = _filled(record, attempt, outcome, reason, side)
+    return replace(row, message=why or attempt.detail)
+
+
+def _filled(
+    record: Record, attempt: Attempt, outcome: Outcome, code: Optional[str], side: Optional[Side]
+) -> PeerRow:
+    reason = REASONS.get(code or "")
+    return PeerRow(
+        name=record.name,
+        address=attempt.address,
+        outcome=outcome,
+        stage=Stage(attempt.stage) if attempt.stage else None,
+        reason=code,
+        side=side or (reason.side if reason else None),
+        impact=reason.impact if reason and outcome is Outcome.FAIL else None,
+        message=attempt.detail or "Nova's own lines work",
+        checked_at=attempt.at,
+        seconds=attempt.seconds,
+    )
+
+
+def _cause(
+    record: Record, attempt: Attempt, results: Iterable[CheckResult]
+) -> tuple[str, Optional[Side], str]:
+    """(reason, side, message) of a failed dial: the server never says why, so what this host knows of itself is asked."""
+    code = attempt.reason or "unclassified"
+    if code == "permission_denied":
+        own = _own_fault(results, "identity") or _own_fault(results, "ssh_config")
+        return own if own else (code, Side.PEER, "")
+    if code == "host_key_changed" and attempt.server_key is not None:
+        told = {fingerprint(key) for key in record.host_keys}
+        shown = attempt.server_key.split()[-1]
+        if shown not in told:
+            why = f"{attempt.detail}; its record does not have the key it shows ({shown})"
+            return code, Side.INVENTORY, why
+    if code == "host_key_unknown" and not record.host_keys:
+        return code, Side.INVENTORY, f"{attempt.detail}; its record has no host keys"
+    reason = REASONS[code] if code in REASONS else REASONS["unclassified"]
+    here = reason.code in _OWN or attempt.stage not in _AT_THE_PEER
+    side = reason.side if here or reason.side is not Side.HERE else Side.PEER
+    return reason.code, side, ""
+
+
+def _own_fault(
+    results: Iterable[CheckResult], check: str
+) -> Optional[tuple[str, Optional[Side], str]]:
+    for result in results:
+        for finding in result.findings if result.check.id == check else ():
+            if finding.outcome is Outcome.FAIL and finding.reason:
+                return finding.reason, Side.HERE, finding.message
+    return None
