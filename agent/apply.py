@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, Callable, Optional
 
 from agent import state
-from agent.formats import authorized_keys, keys
+from agent.formats import authorized_keys, keys, passwd
 from agent.formats.escape import visible
 from agent.host import Host, writing
 from agent.model import (
     Account,
     Action,
+    File,
     HaveLines,
     MakeDirectory,
     MakeKeyPair,
@@ -24,9 +28,11 @@ from agent.model import (
     SetShell,
     Step,
     StepResult,
+    Unreadable,
     WriteFile,
     assert_never,
 )
+from agent.observe.accounts import PASSWD
 from agent.plan import describe
 
 
@@ -98,9 +104,9 @@ def _replaced(action: WriteFile, host: Host) -> str:
             replaces=action.replaces,
         )
 
-    kept = _kept(host, action.path, action.replaces)
-    _write(host, action.path, action.uid, action.gid, replace_file)
-    return kept or "made"
+    with _kept(host, action.path, action.replaces) as said:
+        _write(host, action.path, action.uid, action.gid, replace_file)
+    return said
 
 
 def _edited(action: HaveLines, host: Host) -> str:
@@ -115,48 +121,44 @@ def _edited(action: HaveLines, host: Host) -> str:
             existed=action.observed is not None,
         )
 
-    kept = _kept(host, action.path, action.observed)
-    seen = host.owner_of(action.path)
-    # Our lines in a file that root owns inside nova's directory: only root can, and does it by descriptor.
-    if seen is not None and seen != action.uid:
-        have_lines()
-    else:
-        _write(host, action.path, action.uid, action.gid, have_lines)
-    return kept or "made"
+    with _kept(host, action.path, action.observed) as said:
+        owner = host.owner_of(action.path)
+        # Our lines in a file that root owns inside nova's directory: only root can, and does it by descriptor.
+        if owner is not None and owner != action.uid:
+            have_lines()
+        else:
+            _write(host, action.path, action.uid, action.gid, have_lines)
+    return said
 
 
-def _kept(host: Host, path: PurePosixPath, old: Optional[bytes]) -> str:
-    """Keep the old text and say how to put it back."""
+@contextmanager
+def _kept(host: Host, path: PurePosixPath, old: Optional[bytes]) -> Iterator[str]:
+    """The old text is kept before the change and forgotten where there was none; yields how to put it back."""
     if old is None:
-        return ""
+        yield "made"
+        return
     backup = state.keep(host, path, old, host.now())
-    return f"to put it back: cp --no-preserve=all '{backup}' '{path}'"
+    try:
+        yield _put_back(host, backup, path)
+    except OSError:
+        state.forget(host, backup)
+        raise
+
+
+def _put_back(host: Host, backup: PurePosixPath, path: PurePosixPath) -> str:
+    """As the file's owner: root writing by path where a user can plant a link is what we never do."""
+    owner = host.owner_of(path)
+    who = f"setpriv --reuid {owner} --regid {owner} --clear-groups " if owner else ""
+    source, target = (shlex.quote(host.inside(each)) for each in (backup, path))
+    return f"to put it back: {who}tee {target} <{source} >/dev/null"
 
 
 def _key_pair(action: MakeKeyPair, host: Host) -> str:
-    who = Account(
-        action.user,
-        action.uid,
-        action.gid,
-        action.path.parent,
-        PurePosixPath("/bin/sh"),
-        (action.gid,),
-    )
+    who = _owner(action)
     made = host.call_as(who, writing.scratch_directory, host.root, action.path.parent)
     try:
-        argv = [
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            action.comment,
-            "-f",
-            f"{made}/key",
-        ]
-        done = host.run(argv, account=who)
+        kind = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", action.comment]
+        done = host.run([*kind, "-f", f"{made}/key"], account=who)
         if not done.ok:
             raise OSError(errno.EIO, f"ssh-keygen: {done.stderr.strip()}")
         text = str(host.call_as(who, writing.land_key_pair, made, str(action.path)))
@@ -170,17 +172,28 @@ def _key_pair(action: MakeKeyPair, host: Host) -> str:
     return keys.fingerprint(public)
 
 
+def _owner(action: MakeKeyPair) -> Account:
+    nowhere = PurePosixPath("/bin/sh")
+    home = action.path.parent
+    return Account(action.user, action.uid, action.gid, home, nowhere, (action.gid,))
+
+
 def _accept(action: MakeKeyPair, path: PurePosixPath, public: PublicKey, host: Host) -> None:
     name = action.comment.partition("@")[2]
     line = authorized_keys.entry_line(name, PublicKey(public.type, public.blob))
-    seen = host.owner_of(path)
-    _edited(
-        HaveLines(path, (line,), (), 0o600, action.uid, action.gid, None if seen is None else b""),
-        host,
-    )
+    seen = host.files_as(_owner(action), [path], content=True)[path]
+    if isinstance(seen, Unreadable):
+        raise OSError(errno.EACCES, seen.reason)
+    before = seen.content if isinstance(seen, File) else None
+    _edited(HaveLines(path, (line,), (), 0o600, action.uid, action.gid, before), host)
 
 
 def _shell(action: SetShell, host: Host) -> str:
+    seen = host.file(PASSWD)
+    text = (seen.content or b"") if isinstance(seen, File) else b""
+    now = passwd.account(text, b"", action.user)
+    if not isinstance(now, Account) or now.shell != action.was:
+        raise writing.Stale(PASSWD)
     argv = ["usermod", "--shell", str(action.shell), action.user]
     if not host.live:
         argv[1:1] = ["--prefix", host.root]

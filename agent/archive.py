@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from agent import __version__
 from agent.model import (
+    Action,
     Check,
     Finding,
     Outcome,
@@ -29,6 +30,7 @@ def dump(report: Report) -> str:
 
 def as_json(report: Report) -> dict[str, Any]:
     """Every key is always there; what does not apply is None or []."""
+    planned = frozenset(step.action for step in report.plan.steps)
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "resize-agent", "version": __version__},
@@ -49,7 +51,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "id": result.check.id,
                 "role": result.check.role.value,
                 "outcome": result.outcome.value,
-                "findings": [_finding(result.check, f) for f in result.findings],
+                "findings": [_finding(result.check, f, planned) for f in result.findings],
             }
             for result in report.results
         ],
@@ -74,7 +76,7 @@ def remedy(finding: Finding) -> Optional[str]:
     return reason.remedy if reason else None
 
 
-def _finding(check: Check, finding: Finding) -> dict[str, Any]:
+def _finding(check: Check, finding: Finding, planned: frozenset[Action]) -> dict[str, Any]:
     reason = REASONS.get(finding.reason or "")
     side = finding.side or (reason.side if reason else None)
     impact = reason.impact if reason and finding.outcome is not Outcome.PASS else None
@@ -87,7 +89,7 @@ def _finding(check: Check, finding: Finding) -> dict[str, Any]:
         "impact": impact.value if impact else None,
         "message": finding.message,
         "remedy": remedy(finding),
-        "fixable": bool(finding.fix),
+        "fixable": not planned.isdisjoint(finding.fix),
     }
 
 

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Callable, Optional
 
-from agent import archive, checks, explain, own_record, pipeline, render, settings, state
+from agent import archive, checks, own_record, pipeline, render, settings
 from agent.document import DocumentError
 from agent.formats.escape import visible
 from agent.formats.record import render as record_text
-from agent.host import Host
+from agent.host import CannotStart, Host, Locked
 from agent.model import Check, File, Outcome, Report, Result, Role, Scope, Unreadable
 from agent.observe import observe
 from agent.options import parser
@@ -48,8 +48,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _COMMANDS[arguments.command](arguments)
     except (Refusal, DocumentError) as error:
         return _complain(str(error), USAGE)
-    except state.Locked as error:
+    except Locked as error:
         return _complain(str(error), LOCKED)
+    except CannotStart as error:
+        return _complain(str(error), CANNOT_TELL)
     except BrokenPipeError:
         # Whoever read our output has gone; nothing is left to tell anybody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -126,6 +128,9 @@ def _show(arguments: argparse.Namespace, report: Report) -> None:
     if arguments.format == "json":
         sys.stdout.write(archive.dump(report))
         return
+    if arguments.dry_run:
+        sys.stdout.write(render.dry_run(report, _style(arguments)))
+        return
     sys.stdout.write(render.text(report, _style(arguments)))
     if arguments.fix and report.scope is Scope.FULL and report.peers:
         passing = sum(1 for row in report.peers if row.outcome is Outcome.PASS)
@@ -157,6 +162,8 @@ def _facts(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
+    from agent import explain
+
     catalogue = checks.catalogue()
     if arguments.word is None:
         sys.stdout.write(explain.index(catalogue))

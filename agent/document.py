@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional, Union
 
 import yaml
@@ -11,6 +11,8 @@ import yaml
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "bool", "null", "float", "timestamp"}
+# libyaml composes by recursion in C: thousands of levels end the process, not the parse.
+_DEEPEST = 32
 
 
 class DocumentError(ValueError):
@@ -24,7 +26,10 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One value.  A scalar keeps its text and its YAML type word (`str`, `int`, `bool`, `null`, ...)."""
+    """One value.  A scalar keeps its text and its YAML type word (`str`, `int`, `bool`, `null`, ...).
+
+    `line` is that of its key where it has one.
+    """
 
     line: int
     type: str
@@ -45,9 +50,7 @@ def load(data: Union[bytes, str], where: str, limit: int = 1 << 20) -> Entry:
         node = _compose(text, where)
     except yaml.YAMLError as error:
         raise _translated(error, where) from None
-    except RecursionError:
-        raise DocumentError(where, None, "is nested too deeply") from None
-    return node if node is not None else Entry(1, "map", keys={})
+    return Entry(1, "map", keys={}) if node is None or node.type == "null" else node
 
 
 def _decoded(data: bytes, where: str) -> str:
@@ -59,10 +62,15 @@ def _decoded(data: bytes, where: str) -> str:
 
 
 def _compose(text: str, where: str) -> Optional[Entry]:
+    depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            mark: Any = event.start_mark
             raise DocumentError(where, mark.line + 1, "aliases are not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise DocumentError(where, mark.line + 1, "is nested too deeply")
     node = yaml.compose(text, Loader=_LOADER)
     return None if node is None else _entry(node, where)
 
@@ -83,11 +91,11 @@ def _keys(node: Any, where: str) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
+        if not isinstance(key, yaml.ScalarNode) or not key.tag.startswith(_CORE):
             raise DocumentError(where, line, "a key must be a word")
         if key.value in found:
             raise DocumentError(where, line, f"{key.value!r}: given twice")
-        found[key.value] = _entry(value, where)
+        found[key.value] = replace(_entry(value, where), line=line)
     return found
 
 

@@ -54,10 +54,10 @@ IMPACTS: dict[Impact, tuple[str, str]] = {
 
 def text(word: str, checks: Sequence[Check]) -> Optional[str]:
     """The page for a reason code or a check id; None where it is neither."""
+    pages = [_check(check) for check in checks if check.id == word]
     if word in REASONS:
-        return _reason(REASONS[word])
-    found = next((check for check in checks if check.id == word), None)
-    return None if found is None else _check(found)
+        pages.append(_reason(REASONS[word]))
+    return "\n".join(pages) or None
 
 
 def nearest(word: str, checks: Sequence[Check]) -> list[str]:

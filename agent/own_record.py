@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Union
 
 from agent.model import (
@@ -37,7 +38,7 @@ def build(snapshot: Snapshot) -> Union[Record, Unreadable]:
         name=nova.host,
         present=True,
         path=PEERS / f"{nova.host}.yaml",
-        address=nova.address.lower(),
+        address=_spelled(nova.address),
         names=snapshot.host.names[:_MOST_NAMES],
         port=_port(snapshot),
         host_keys=snapshot.host.host_keys[:_MOST_KEYS],
@@ -51,6 +52,14 @@ def build(snapshot: Snapshot) -> Union[Record, Unreadable]:
         storage=_storage(snapshot),
     )
     return replace(record, issued_at=_issued(snapshot, record))
+
+
+def _spelled(address: str) -> str:
+    """As a reader of the record will compare it."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address.lower()
 
 
 def differences(told: Record, true: Record) -> tuple[str, ...]:

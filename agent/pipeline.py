@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from agent import apply, checks, plan, probe, state, verdict
+from agent import checks, plan, verdict
 from agent.host import Host
 from agent.model import (
     Check,
@@ -65,6 +65,8 @@ def planned(host: Host, want: Settings, request: Request) -> Report:
 
 def fix(host: Host, want: Settings, request: Request) -> Report:
     """Plan and apply until nothing is left to do, then look again and dial once.  Raises state.Locked, OSError."""
+    from agent import apply, state  # a plain check pays for neither
+
     started = time.monotonic()
     applied: list[StepResult] = []
     with state.fixing(host):
@@ -94,6 +96,8 @@ def _dialled(host: Host, want: Settings, request: Request, started: float) -> Sn
     snapshot = observe(host, want)
     if not request.probing or not host.live or request.stop.is_set():
         return snapshot
+    from agent import probe
+
     dials, self_dials = probe.dial_all(
         host,
         snapshot,
@@ -151,5 +155,5 @@ def _report(
         plan=plan.make(results),
         applied=applied,
         omitted=omitted,
-        probed=bool(snapshot.dials),
+        probed=bool(chosen),
     )

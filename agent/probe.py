@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
-from agent.formats import known_hosts, ssh_output
-from agent.formats.ssh_output import Failure
+from agent.formats import known_hosts, ssh_trace
+from agent.formats.ssh_failure import Failure, classify
 from agent.host import Completed, Host
 from agent.model import Account, Attempt, NovaConfig, Record, Snapshot
 from agent.observe import nova, tools
@@ -231,12 +231,12 @@ def _after(
 ) -> Attempt:
     """What one command adds: the stages its -v text proves, and its failure."""
     tool, done = call
-    proved = set(attempt.passed) | set(ssh_output.reached(done.stderr))
-    key = ssh_output.server_host_key(done.stderr) or attempt.server_key
+    proved = set(attempt.passed) | set(ssh_trace.reached(done.stderr))
+    key = ssh_trace.server_host_key(done.stderr) or attempt.server_key
     failure = _failure(tool, done)
     if failure is None:
         proved |= set(_STAGES[: _STAGES.index(stage) + 1])
-        if ssh_output.multiplexed(done.stderr):
+        if ssh_trace.multiplexed(done.stderr):
             failure = Failure("connect", "control_master", "an open ssh connection was used")
     elif shared:
         failure = Failure("directory", "shared_touch_fails", failure.detail)
@@ -258,7 +258,7 @@ def _after(
 def _failure(tool: str, done: Completed) -> Optional[Failure]:
     if done.missing:
         return Failure("copy" if tool == "scp" else "connect", "tool_missing", done.stderr)
-    return ssh_output.classify(done.returncode, done.stdout, done.stderr, tool)
+    return classify(done.returncode, done.stdout, done.stderr, tool)
 
 
 def _visible(dialer: Dialer, directory: PurePosixPath) -> bool:

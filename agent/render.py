@@ -155,10 +155,10 @@ def _group(
 
 
 def _peers(report: Report, style: Style) -> Iterator[str]:
-    bad = [row for row in report.peers if row.outcome in _BAD]
+    bad = [row for outcome in _BAD for row in report.peers if row.outcome is outcome]
     if bad:
         yield ""
-        yield style.paint("Peers a disk cannot be sent to:", "bold")
+        yield style.paint("Peers that need a look:", "bold")
     for row in bad[:_SHOWN_PEERS]:
         where = f" at {row.stage.value}" if row.stage else ""
         word = style.paint(row.outcome.value.upper(), _TINT[row.outcome])

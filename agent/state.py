@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Optional
 
-from agent.host import Host
+from agent.host import CannotStart, Host, Locked
 from agent.host.descend import parent_of
 from agent.settings import STATE
 
@@ -19,18 +18,22 @@ BACKUPS = STATE / "backups"
 _KEPT = 50  # files in backups/, the newest
 
 
-class Locked(OSError):
-    """Another `agent --fix` is at work on this host."""
-
-
 @contextmanager
 def fixing(host: Host) -> Iterator[None]:
-    """One `--fix` at a time.  Raises Locked, OSError."""
+    """One `--fix` at a time.  Raises Locked, CannotStart."""
     path = host.inside(LOCK)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise CannotStart(f"the lock {path} cannot be taken: {error.strerror}") from None
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            # The directory is everybody's: who made the file first could keep us out for ever.
+            raise CannotStart(
+                f"the lock {path} belongs to uid {os.fstat(descriptor).st_uid}: remove it"
+            )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -40,7 +43,7 @@ def fixing(host: Host) -> Iterator[None]:
         os.close(descriptor)
 
 
-def keep(host: Host, path: PurePosixPath, old: bytes, now: datetime) -> Optional[PurePosixPath]:
+def keep(host: Host, path: PurePosixPath, old: bytes, now: datetime) -> PurePosixPath:
     """A copy of what `path` held, readable by root alone; the name says when and which.  Raises OSError."""
     for directory, mode in ((STATE.parent, 0o755), (STATE, 0o755), (BACKUPS, 0o700)):
         with parent_of(host.root, directory) as (parent, name):
@@ -60,3 +63,9 @@ def keep(host: Host, path: PurePosixPath, old: bytes, now: datetime) -> Optional
         for stale in sorted(os.listdir(directory_fd))[:-_KEPT]:
             os.unlink(stale, dir_fd=directory_fd)
     return backup
+
+
+def forget(host: Host, backup: PurePosixPath) -> None:
+    """Take back a backup of what was not changed after all."""
+    with parent_of(host.root, backup) as (directory, name):
+        os.unlink(name, dir_fd=directory)

@@ -36,7 +36,7 @@ def _count(snapshot: Snapshot, own: str) -> Finding:
     if number:
         gone = len(snapshot.records.withdrawn(own))
         also = f", {gone} withdrawn" if gone else ""
-        return passed("peer records", f"{number} peers{also}")
+        return passed("peer records", f"{number} peer{'s' if number > 1 else ''}{also}")
     if not snapshot.host.live:
         return skipped("peer records", "an image has no peers yet")
     return warned("peer records", "no_peers", "no peer has a record here, expected one for each")

@@ -54,11 +54,18 @@ def password(shadow: bytes, name: str) -> Union[Password, Absent]:
     return Absent()
 
 
+def memberships(group: bytes, passwd: bytes) -> dict[int, tuple[str, ...]]:
+    """By group id: everybody whose primary group it is, then those the group itself lists."""
+    found: dict[int, dict[str, None]] = {}
+    for entry in _accounts(passwd):
+        found.setdefault(entry.gid, {})[entry.name] = None
+    for each in _groups(group):
+        found.setdefault(each.gid, {}).update(dict.fromkeys(each.members))
+    return {gid: tuple(names) for gid, names in found.items()}
+
+
 def members(group: bytes, passwd: bytes, gid: int) -> tuple[str, ...]:
-    """Everybody whose primary group it is, then those the group itself lists."""
-    primary = [entry.name for entry in _accounts(passwd) if entry.gid == gid]
-    listed = [name for g in _groups(group) if g.gid == gid for name in g.members]
-    return tuple(dict.fromkeys(primary + listed))
+    return memberships(group, passwd).get(gid, ())
 
 
 def only_member(group: bytes, passwd: bytes, gid: int, user: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import PurePosixPath
 from typing import Optional, Union
 
@@ -15,11 +15,16 @@ from agent.formats.keys import parse_public
 from agent.model import PublicKey, Record, RecordProblem, Storage
 from agent.settings import Network
 
+Address = Union[IPv4Address, IPv6Address]
+
 SCHEMA = 1
 MAX_BYTES = 64 << 10
 _MAX = {"names": 16, "host_keys": 8, "user_keys": 4}
-_NAME = re.compile(r"[a-z0-9_]([a-z0-9._:-]{0,252})")
-_SAFE_PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
+_NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,252}")
+# What inet_aton(3), and so the resolver, takes for an address: 127.1, 0x7f000001, 2130706433.
+_NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}")
+
+_LOOPBACK = {"localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def _record(path: PurePosixPath, top: Entry, networks: tuple[Network, ...]) -> R
         raise _Refused(top.line, f"schema: expected {SCHEMA}")
     if schema > SCHEMA:
         raise _Refused(top.line, f"schema: {schema} is newer than {SCHEMA}", "record_newer")
-    name = _host_name(_needed(top, "name"), "name")
+    name = _host_name(_needed(top, "name"), "name", ())
     if name != path.stem.lower():
         line = _needed(top, "name").line
         raise _Refused(line, f"name: {name} may not be spoken for by a file called {path.name}")
@@ -65,15 +70,17 @@ def _record(path: PurePosixPath, top: Entry, networks: tuple[Network, ...]) -> R
 def _present(path: PurePosixPath, name: str, top: Entry, networks: tuple[Network, ...]) -> Record:
     nova = _mapping(top, "nova")
     instances_path = _needed(nova, "instances_path")
-    if not _SAFE_PATH.fullmatch(instances_path.text):
+    if not instances_path.text.startswith("/") or not instances_path.text.isprintable():
         raise _Refused(instances_path.line, "nova.instances_path: expected an absolute path")
     port = _integer(top, "port", 65535)
+    if port == 0:
+        raise _Refused(_needed(top, "port").line, "port: expected 1 or more")
     return Record(
         name=name,
         present=True,
         path=path,
         address=_address(_needed(top, "address"), networks),
-        names=tuple(_host_name(e, "names") for e in _list(top, "names")),
+        names=tuple(_host_name(e, "names", networks) for e in _list(top, "names")),
         port=22 if port is None else port,
         host_keys=_keys(top, "host_keys"),
         user_keys=_keys(top, "user_keys"),
@@ -89,37 +96,44 @@ def _present(path: PurePosixPath, name: str, top: Entry, networks: tuple[Network
 
 
 def _address(entry: Entry, networks: tuple[Network, ...]) -> str:
-    try:
-        address = ip_address(entry.text)
-    except ValueError:
-        if networks:
-            raise _Refused(
-                entry.line, "address: a name cannot be held against trust.networks"
-            ) from None
-        return _host_name(entry, "address")
-    if "%" in entry.text or address.is_loopback or address.is_unspecified or address.is_multicast:
-        raise _Refused(entry.line, f"address: {address} is no address of another host")
-    if networks and not any(address in network for network in networks):
-        raise _Refused(entry.line, f"address: {address} is outside trust.networks")
-    return str(address)
+    found = _host_name(entry, "address", networks)
+    if networks and _literal(found) is None:
+        raise _Refused(entry.line, "address: a name cannot be held against trust.networks")
+    return found
 
 
-def _host_name(entry: Entry, key: str) -> str:
-    """One name, lower case: no wildcard, `!`, comma, blank or control character can be in it."""
+def _host_name(entry: Entry, key: str, networks: tuple[Network, ...]) -> str:
+    """One name, lower case, or address, spelled the one way that lets two records be compared.
+
+    No wildcard, `!`, comma, blank or control character can be in it.
+    """
     name = entry.text.lower()
+    address = _literal(name)
+    if address is not None:
+        return _of_another_host(address, entry.line, key, networks)
     if entry.type not in ("str", "int", "float") or not _NAME.fullmatch(name):
         raise _Refused(entry.line, f"{key}: {visible(entry.text, 60)!r} is not a host name")
-    if name == "localhost" or name.startswith("localhost.") or _is_unusable(name):
+    labels = name.rstrip(".").split(".")
+    if {labels[0], labels[-1]} & _LOOPBACK or _NUMBERS.fullmatch(".".join(labels)):
         raise _Refused(entry.line, f"{key}: {name} is no name of another host")
     return name
 
 
-def _is_unusable(name: str) -> bool:
+def _of_another_host(address: Address, line: int, key: str, networks: tuple[Network, ...]) -> str:
+    # ssh dials an IPv4-mapped address as the IPv4 one: a second spelling that comparing would miss.
+    strange = not isinstance(address, IPv4Address) and (address.ipv4_mapped or address.scope_id)
+    if strange or address.is_loopback or address.is_unspecified or address.is_multicast:
+        raise _Refused(line, f"{key}: {address} is no address of another host")
+    if networks and not any(address in network for network in networks):
+        raise _Refused(line, f"{key}: {address} is outside trust.networks")
+    return str(address)
+
+
+def _literal(text: str) -> Optional[Address]:
     try:
-        address = ip_address(name)
+        return ip_address(text)
     except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
+        return None
 
 
 def _keys(top: Entry, key: str) -> tuple[PublicKey, ...]:

@@ -1,4 +1,4 @@
-"""What `ssh -G`, `sshd -T` and `ssh -v` print."""
+"""What `ssh -G` and `sshd -T` print."""
 
 from __future__ import annotations
 
@@ -6,23 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from agent.formats.escape import visible
-from agent.formats.ssh_failure import Failure, classify
-from agent.formats.ssh_trace import STAGES, multiplexed, reached
 from agent.model import ClientConfig, ServerConfig, frozen
-
-__all__ = [
-    "STAGES",
-    "Failure",
-    "classify",
-    "client_config",
-    "listen_ports",
-    "multiplexed",
-    "reached",
-    "remote_version",
-    "server_config",
-    "server_host_key",
-]
 
 # Names that OpenSSH 8.4 still prints, and what every later release prints.
 _RENAMED = {
@@ -31,10 +15,6 @@ _RENAMED = {
 }
 _PORT = re.compile(r"[0-9]{1,5}")
 _LISTEN_PORT = re.compile(r"(?:\[[^]]*\]|[^:\s]*):([0-9]{1,5})(?:\s|$)")
-_HOST_KEY = re.compile(r"^debug1: Server host key: (\S+ \S+)", re.MULTILINE)
-_VERSION = re.compile(
-    r"^debug1: Remote protocol version [^,]*, remote software version (.*)", re.MULTILINE
-)
 
 
 def client_config(text: str) -> ClientConfig:
@@ -66,18 +46,6 @@ def listen_ports(values: Mapping[str, tuple[str, ...]]) -> tuple[int, ...]:
     plain = [int(port) for port in values.get("port", ()) if _PORT.fullmatch(port)]
     usable = [port for port in listened or plain if 0 < port < 65536]
     return tuple(dict.fromkeys(usable)) or (22,)
-
-
-def server_host_key(stderr: str) -> Optional[str]:
-    """Type and fingerprint of the key that the server showed."""
-    match = _HOST_KEY.search(stderr)
-    return visible(match[1]) if match else None
-
-
-def remote_version(stderr: str) -> str:
-    """The software version in the server's banner, or "" before one was seen."""
-    match = _VERSION.search(stderr)
-    return visible(match[1].rstrip("\r"), 100) if match else ""
 
 
 def _keywords(text: str) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Optional
+
+from agent.formats.escape import visible
 
 STAGES = ("resolve", "connect", "banner", "host_key", "auth", "shell")
 
@@ -37,6 +40,10 @@ _TOOL_SPOKE = re.compile(
 _SPOKEN = re.compile(r"^debug1: (.*\S)", re.MULTILINE)
 _MASTER = re.compile(r"^debug1: mux_client_request_session: master session id", re.MULTILINE)
 _VERBOSE = re.compile(r"^(?:OpenSSH_|debug1: )", re.MULTILINE)
+_HOST_KEY = re.compile(r"^debug1: Server host key: (\S+ \S+)", re.MULTILINE)
+_VERSION = re.compile(
+    r"^debug1: Remote protocol version [^,]*, remote software version (.*)", re.MULTILINE
+)
 # The client's own line, wherever a remote text was interrupted by it.
 _DEBUG = re.compile(r"(?:scp: |sftp: )?debug[123]: [^\n]*(?:\n|$)")
 _CHATTER = re.compile(
@@ -146,3 +153,15 @@ def _bounded(text: str) -> str:
     if len(text) > _LONGEST:
         text = text[:half] + "\n" + text[-half:]
     return "\n".join(line[:_LONGEST_LINE] for line in text.split("\n"))
+
+
+def server_host_key(stderr: str) -> Optional[str]:
+    """Type and fingerprint of the key that the server showed."""
+    match = _HOST_KEY.search(stderr)
+    return visible(match[1]) if match else None
+
+
+def remote_version(stderr: str) -> str:
+    """The software version in the server's banner, or "" before one was seen."""
+    match = _VERSION.search(stderr)
+    return visible(match[1].rstrip("\r"), 100) if match else ""

@@ -70,7 +70,7 @@ class HostTrust:
 
     def _unclaimed(self, names: Sequence[str]) -> tuple[str, ...]:
         plain = {bare(name) for name in names}
-        if plain & (self.services | self.withdrawn):
+        if plain & self.services or plain & self.withdrawn:
             return ()  # the line of a host that has a record now, or that is withdrawn
         return tuple(name for name in names if bare(name) not in self.claimed)
 
@@ -193,10 +193,10 @@ class UserTrust:
         for login in self.logins:
             for key in login.keys:
                 named[key.line].add(login.name)
-        speaks = {login.name for login in self.logins if login.keys}
+        speaks = self.withdrawn | {login.name for login in self.logins if login.keys}
         for entry in target.entries:
             owner, text = authorized_keys.owner_of(entry.raw), _text(entry)
-            if owner is None or text in wanted or owner not in speaks | self.withdrawn:
+            if owner is None or text in wanted or owner not in speaks:
                 continue
             users = named[entry.key.line]
             # Written again with other networks; or nobody's key any more.

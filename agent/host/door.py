@@ -25,6 +25,14 @@ _LOCKS = "/run/resize-agent"  # root's alone: nobody else can hold one of these
 _LOOK_TIMEOUT = 20.0  # seconds for one batch of looks; a dead NFS server must not hang the agent
 
 
+class Locked(OSError):
+    """Another `agent --fix` is at work on this host."""
+
+
+class CannotStart(OSError):
+    """`--fix` cannot even take its lock; `args[0]` says why."""
+
+
 class Host:
     """`root` is "/" for the running system, or the directory of an image or mounted tree."""
 

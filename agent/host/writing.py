@@ -32,7 +32,10 @@ class Stale(OSError):
 
 def make_directory(root: str, path: PurePosixPath, mode: int, uid: int, gid: int) -> None:
     with parent_of(root, path) as (directory, name):
-        os.mkdir(name, 0o700, dir_fd=directory)
+        try:
+            os.mkdir(name, 0o700, dir_fd=directory)
+        except FileExistsError:
+            raise Stale(path) from None
         made = opened(directory, name, path, os.O_RDONLY | os.O_DIRECTORY, (os.geteuid(),))
         try:
             _give(made, uid, gid, mode)
@@ -43,7 +46,8 @@ def make_directory(root: str, path: PurePosixPath, mode: int, uid: int, gid: int
 
 def set_owner(root: str, path: PurePosixPath, uid: int, gid: int, was: tuple[int, int]) -> None:
     with parent_of(root, path) as (directory, name):
-        descriptor = opened(directory, name, path, os.O_RDONLY, (was[0],))
+        owner = os.lstat(name, dir_fd=directory).st_uid
+        descriptor = opened(directory, name, path, os.O_RDONLY, (owner,))
         try:
             found = os.fstat(descriptor)
             if (found.st_uid, found.st_gid) != was:
@@ -122,7 +126,7 @@ def have_lines(
     owner: tuple[int, int],
     existed: bool,
 ) -> None:
-    """Add and withdraw our lines in a shared file.
+    """Add and withdraw our lines in a shared file; one that is in both lists stays (formats.lines.result).
 
     Nothing is ever truncated or moved, so a line that ssh appends meanwhile is kept; a file that was replaced meanwhile is
     done again.  Raises Stale where the file came or went since it was observed.
@@ -131,9 +135,10 @@ def have_lines(
         if not existed:
             _create(directory, name, path, b"".join(line + b"\n" for line in present), mode, owner)
             return
+        unwanted = [line for line in absent if line not in present]
         for _ in range(_TRIES):
             try:
-                if _edit(directory, name, path, present, absent, owner[0]):
+                if _edit(directory, name, path, present, unwanted, owner[0]):
                     return
             except FileNotFoundError:
                 raise Stale(path) from None
@@ -281,10 +286,13 @@ def scratch_directory(root: str, parent: PurePosixPath) -> str:
         return os.path.join(where, name)
 
 
-def land_key_pair(made: str, path: str) -> str:
-    """Public half first, then the private one, each by a link that replaces nothing; returns the public text."""
-    for name in ("key.pub", "key"):
-        descriptor = os.open(os.path.join(made, name), os.O_RDONLY | os.O_NOFOLLOW)
+def land_key_pair(made: str, name: str) -> str:
+    """Out of the scratch directory, into the one that holds it: public half first, then the private one, each by a link that
+    replaces nothing; returns the public text.
+    """
+    path = os.path.join(os.path.dirname(made), os.path.basename(name))
+    for half in ("key.pub", "key"):
+        descriptor = os.open(os.path.join(made, half), os.O_RDONLY | os.O_NOFOLLOW)
         os.fsync(descriptor)
         os.close(descriptor)
     with open(os.path.join(made, "key.pub"), encoding="ascii") as stream:

@@ -35,7 +35,6 @@ from agent.model.judged import (
 from agent.model.observed import (
     Absent,
     Account,
-    Attempt,
     ClientConfig,
     File,
     Host,
@@ -45,17 +44,13 @@ from agent.model.observed import (
     Mount,
     NovaConfig,
     Password,
-    PublicKey,
-    Record,
-    RecordProblem,
-    Records,
     ServerConfig,
     Snapshot,
-    Storage,
     Tool,
     Unreadable,
     frozen,
 )
+from agent.model.peers import Attempt, PublicKey, Record, RecordProblem, Records, Storage
 
 __all__ = [
     "Absent",

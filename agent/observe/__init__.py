@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Union
 
 from agent.formats import inventory
+from agent.formats.matching import canonical_address
 from agent.host import Host
 from agent.model import Host as Self
 from agent.model import NovaConfig, Snapshot, Unreadable, frozen
@@ -60,7 +61,7 @@ def _itself(host: Host, config: Union[NovaConfig, Unreadable]) -> Self:
 
 
 def _claims(itself: Self, config: Union[NovaConfig, Unreadable]) -> tuple[str, ...]:
-    address = (config.address,) if isinstance(config, NovaConfig) else ()
+    address = (canonical_address(config.address),) if isinstance(config, NovaConfig) else ()
     foreign_loopbacks = (a for a in itself.addresses if not a.startswith(("127.", "::1", "fe80:")))
     return (*itself.names, *foreign_loopbacks, *(a for a in address if a))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grp
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Union
@@ -86,10 +86,10 @@ def _members(users: Seen, groups: Seen) -> dict[int, tuple[str, ...]]:
     user_text, group_text = _text(users), _text(groups)
     if isinstance(user_text, Unreadable) or isinstance(group_text, Unreadable):
         return {}
-    gids = {account.gid for account in passwd.accounts(user_text).values()}
-    return {gid: passwd.members(group_text, user_text, gid) for gid in gids}
+    return passwd.memberships(group_text, user_text)
 
 
-def _first(found: object) -> Union[Account, Absent, Unreadable]:
-    answers = list(found)  # type: ignore[call-overload]
-    return next((a for a in answers if not isinstance(a, Absent)), Absent())
+def _first(
+    found: Iterable[Union[Account, Absent, Unreadable]],
+) -> Union[Account, Absent, Unreadable]:
+    return next((each for each in found if not isinstance(each, Absent)), Absent())
