@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Optional, get_args
@@ -109,6 +108,8 @@ def diff(action: Action) -> str:
 
 
 def _unified(path: str, before: Optional[bytes], after: bytes) -> str:
+    import difflib  # paid for only where a difference is shown
+
     old = [visible_bytes(line, 1000) for line in (before or b"").splitlines()]
     new = [visible_bytes(line, 1000) for line in after.splitlines()]
     name = visible(path)

@@ -62,23 +62,18 @@ def _walk(snapshot: Snapshot, account: Account, server: ServerConfig) -> Iterato
 
 def _judged(snapshot: Snapshot, account: Account, file: PurePosixPath) -> list[PurePosixPath]:
     """What sshd looks at: the real file and each directory up to the real home, up to / for a file elsewhere."""
-    home = _real(snapshot, account.home)
-    real = _real(snapshot, file)
-    inside = home in real.parents
-    chain = [real, *(p for p in real.parents if not inside or p == home or home in p.parents)]
     # A file that is not there yet is judged once it is: what lies above it counts already.
-    return [p for p in chain if not isinstance(snapshot.file(p), Absent)]
+    there = next(p for p in (file, *file.parents) if not isinstance(snapshot.file(p), Absent))
+    home, real = _real(snapshot, account.home), _real(snapshot, there)
+    chain = (real, *real.parents)
+    below = [p for p in chain if p == home or home in p.parents]
+    return below or list(chain)
 
 
 def _real(snapshot: Snapshot, path: PurePosixPath) -> PurePosixPath:
-    """Where links lead; for what does not exist, where it would be."""
+    """Where links lead."""
     seen = snapshot.file(path)
-    if isinstance(seen, File) and seen.real is not None:
-        return seen.real
-    above = snapshot.file(path.parent)
-    if isinstance(above, File) and above.real is not None:
-        return above.real / path.name
-    return path
+    return seen.real if isinstance(seen, File) and seen.real is not None else path
 
 
 def _inode(

@@ -41,7 +41,12 @@ def read_file(path: PurePosixPath, content: bytes) -> tuple[Sections, Optional[M
         broken = content.count(b"\n", 0, error.start) + 1
         return reader.sections, Mistake("not valid UTF-8", f"{shown}:{broken}")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    silent = True  # a comment after a comment changes nothing, and nova.conf has ten thousand
     for number, line in enumerate(lines, start=1):
+        comment = not line or line[0] in "#;"
+        if comment and silent:
+            continue
+        silent = comment
         mistake = reader.read(number, line.rstrip())
         if mistake is not None:
             return reader.sections, Mistake(mistake, f"{shown}:{number}")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
-import shutil
 import socket
 import syslog
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
@@ -63,14 +61,22 @@ class Host:
         return files.names(self.root, path)
 
     def files_as(
-        self, account: Account, paths: Sequence[PurePosixPath], *, content: bool
+        self,
+        account: Account,
+        paths: Iterable[PurePosixPath],
+        *,
+        content: bool,
+        besides: Iterable[PurePosixPath] = (),
     ) -> dict[PurePosixPath, Seen]:
-        """The same as `account` would see it, in one child for all of them."""
+        """The same as `account` would see it, in one child for all: `paths` with or without text, `besides` without."""
+        wanted = dict.fromkeys(besides, False)
+        wanted.update(dict.fromkeys(paths, content))
+        words = [(str(path), text) for path, text in wanted.items()]
         try:
-            answers = self.call_as(account, _look_all, self.root, [str(p) for p in paths], content)
+            answers = self.call_as(account, _look_all, self.root, words)
         except impersonate.ChildFailed as error:
-            return {path: Unreadable(f"{path}: {error.strerror}") for path in paths}
-        return {path: _unpacked(answer) for path, answer in zip(paths, answers)}
+            return {path: Unreadable(f"{path}: {error.strerror}") for path in wanted}
+        return {path: _unpacked(answer) for path, answer in zip(wanted, answers)}
 
     def call_as(self, account: Account, function: Callable[..., Any], *args: Any) -> Any:
         """Raises impersonate.ChildFailed (an OSError)."""
@@ -169,6 +175,9 @@ class Host:
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """A directory of root's that everybody may pass through and read from; gone afterwards."""
+        import shutil
+        import tempfile
+
         directory = tempfile.mkdtemp(prefix="resize-agent-")
         try:
             os.chmod(directory, 0o755)
@@ -193,8 +202,8 @@ class Host:
             os.close(descriptor)
 
 
-def _look_all(root: str, paths: list[str], content: bool) -> list[Any]:
-    return [_packed(files.look(root, PurePosixPath(path), content=content)) for path in paths]
+def _look_all(root: str, words: list[tuple[str, bool]]) -> list[Any]:
+    return [_packed(files.look(root, PurePosixPath(path), content=text)) for path, text in words]
 
 
 def _packed(seen: Seen) -> Any:

@@ -58,10 +58,10 @@ def look(
     )
     private = places.identities(general, account)
     beside = [p.with_name(p.name + end) for p in private for end in (".pub", "-cert.pub")]
-    lists = host.files_as(account, [*known, *beside], content=True)
-    stats = host.files_as(account, [account.home / places.SSH_DIRECTORY, *private], content=False)
-    identities = tuple(_identities(host, account, private, {**lists, **stats}))
-    return Client(configs, identities, {**stats, **lists, **fixed})
+    directory = account.home / places.SSH_DIRECTORY
+    seen = host.files_as(account, [*known, *beside], content=True, besides=[directory, *private])
+    identities = tuple(_identities(host, account, private, seen))
+    return Client(configs, identities, {**seen, **fixed})
 
 
 def _configs(

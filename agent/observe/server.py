@@ -156,10 +156,12 @@ def _files(
 ) -> dict[PurePosixPath, Seen]:
     """Key files with their text and every directory above them, as nova (sshd opens them as the user)."""
     lists = {path for config in configs for path in places.authorized_keys(config, account)}
-    seen = host.files_as(account, sorted(lists), content=True)
+    above = {parent for path in (*lists, account.home / "x") for parent in path.parents}
+    seen = host.files_as(account, sorted(lists), content=True, besides=sorted(above))
     reals = {s.real for s in seen.values() if isinstance(s, File) and s.real is not None}
-    above = {p for path in (*lists, *reals, account.home) for p in (path, *path.parents)} - lists
-    seen.update(host.files_as(account, sorted(above), content=False))
+    beyond = {p for path in reals for p in (path, *path.parents)} - seen.keys()
+    if beyond:  # a link on the way: where it leads is judged too
+        seen.update(host.files_as(account, sorted(beyond), content=False))
     programs = {PurePosixPath(w) for c in configs for w in _sftp_program(c)}
     seen.update({path: host.file(path, content=False) for path in programs})
     return seen
