@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agent.archive import remedy, summary
+from agent.archive import remedy
 from agent.formats.escape import visible
 from agent.model import Check, Finding, Outcome, PeerRow, Report, Result, Role, Scope, Step
 from agent.plan import describe, diff
@@ -79,7 +79,10 @@ def dry_run(report: Report, style: Style) -> str:
 
 
 def _verdict(report: Report, style: Style) -> Iterator[str]:
-    word = {True: "READY", False: "NOT READY", None: "PARTIAL"}[report.ready]
+    failed = Outcome.FAIL in _outcomes(report)
+    word = {True: "READY", False: "NOT READY" if failed else "CANNOT TELL", None: "PARTIAL"}[
+        report.ready
+    ]
     colour = {True: "green", False: "red", None: "yellow"}[report.ready]
     yield style.paint(f"{visible(report.host)}: {word}", colour or "bold")
     for role, sentence in (
@@ -99,6 +102,11 @@ def _verdict(report: Report, style: Style) -> Iterator[str]:
         yield f"  {'peers':<12}{_peer_counts(report.peers)}"
     if report.interrupted:
         yield style.paint("  interrupted: what follows is what was found until then", "yellow")
+
+
+def _outcomes(report: Report) -> set[Outcome]:
+    roles = {report.role_outcome(role) for role in (Role.SOURCE, Role.DESTINATION)}
+    return roles | {row.outcome for row in report.peers}
 
 
 def _peer_counts(rows: Iterable[PeerRow]) -> str:
@@ -225,18 +233,15 @@ def _step(step: Step, style: Style) -> Iterator[str]:
 
 
 def _footer(report: Report) -> list[str]:
-    counts = summary(report)
-    fine = [r.check.id for r in report.results if r.outcome is Outcome.PASS]
-    first = f"Fine: {len(fine)} of {_count(len(report.results), 'check')}"
-    names = f" ({', '.join(fine)})" if fine else ""
-    lines = ["", *textwrap.wrap(first + names, WIDTH, subsequent_indent="      ")]
-    if counts["skip"]:
-        skipped = ", ".join(r.check.id for r in report.results if r.outcome is Outcome.SKIP)
-        lines += textwrap.wrap(f"Not applicable: {skipped}", WIDTH, subsequent_indent="      ")
+    fine = sum(1 for result in report.results if result.outcome is Outcome.PASS)
+    skipped = [result.check.id for result in report.results if result.outcome is Outcome.SKIP]
+    line = f"Fine: {fine} of {_count(len(report.results), 'check')}; agent -v names them."
+    if skipped:
+        line += f" Not applicable: {', '.join(skipped)}."
+    lines = ["", *textwrap.wrap(line, WIDTH, subsequent_indent="      ")]
     if report.scope is Scope.PARTIAL:
-        lines += textwrap.wrap(
-            f"Not looked at: {'; '.join(report.omitted)}", WIDTH, subsequent_indent="      "
-        )
+        omitted = f"Not looked at: {'; '.join(report.omitted)}"
+        lines += textwrap.wrap(visible(omitted, _LIMIT), WIDTH, subsequent_indent="      ")
     return lines
 
 

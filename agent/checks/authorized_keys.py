@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from agent.formats import authorized_keys, trust, user_key_files
@@ -29,6 +29,7 @@ from agent.model import (
     unknown,
     warned,
 )
+from agent.reasons import Side
 from agent.settings import Settings
 
 _SUBJECT = "authorized_keys"
@@ -155,11 +156,12 @@ class _Look:
             return warned(name, "authorized_keys_elsewhere", f"{text}; {_ELSEWHERE}", peer=name)
         if answer.state == "refused":
             text = f"{path}:{answer.line} refuses the key of {name}: {answer.reason}"
+            finding = failed(name, "user_key_refused", text, *self._fix_for(peer), peer=name)
+        else:
             fix = self._fix_for(peer)
-            return failed(name, "user_key_refused", text, *fix, peer=name)
-        fix = self._fix_for(peer)
-        remedy = None if fix else self._by_hand(peer)
-        return failed(name, "user_key_missing", text, *fix, peer=name, remedy=remedy)
+            remedy = None if fix else self._by_hand(peer)
+            finding = failed(name, "user_key_missing", text, *fix, peer=name, remedy=remedy)
+        return replace(finding, side=Side.HERE)  # the list of codes speaks from the peer's view
 
     def _fix_for(self, peer: Record) -> tuple[Action, ...]:
         """The one action, if it does something for this peer."""

@@ -151,10 +151,10 @@ def _none(snapshot: Snapshot, account: Account, client: ClientConfig) -> Finding
 
 
 def _new_pair(snapshot: Snapshot, account: Account) -> tuple[Action, ...]:
-    if not isinstance(snapshot.nova, NovaConfig) or not isinstance(
-        snapshot.file(account.home), File
-    ):
+    if not isinstance(snapshot.nova, NovaConfig):
         return ()
+    if isinstance(snapshot.file(account.home), Absent):
+        return ()  # the home is for the package, or the mount, to bring
     path = places.new_identity(account)
     pair = MakeKeyPair(
         path,

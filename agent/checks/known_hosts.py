@@ -155,7 +155,9 @@ class _Look:
         yield self._ours()
 
     def _ours(self) -> Finding:
-        if not self.fix or not host_key_files.exists(self.snapshot, self.account, self.client):
+        if not host_key_files.exists(self.snapshot, self.account, self.client):
+            return skipped(_SUBJECT, "the agent has written no host keys here")
+        if not self.fix:
             return passed(_SUBJECT, "the host keys written by the agent are those of the records")
         text = "the host keys written by the agent are not those the records name now"
         return warned(_SUBJECT, "known_hosts_outdated", text, *self.fix)

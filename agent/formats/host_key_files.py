@@ -207,6 +207,8 @@ def _shared(
         return []
     if not is_direct(snapshot, account, path):
         return []  # a link of nova's could lead anywhere
+    if isinstance(snapshot.file(account.home), Absent):
+        return []
     present = trust.lines if adds else ()
     absent = trust.outdated(old or b"")
     if not absent and not lines.missing(old or b"", present):

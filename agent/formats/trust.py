@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -54,16 +54,6 @@ class HostTrust:
         found = (e for e in known_hosts.parse(data) if known_hosts.is_ours(e.raw))
         raws = ((e.raw.rstrip(b"\r"), e.patterns.split(",")) for e in found)
         return tuple(r for r, names in raws if r not in wanted and self._is_contradicted(names))
-
-    def withdrawn_in(self, data: bytes) -> tuple[str, ...]:
-        """Hosts with a tombstone for which a line of ours is still there."""
-        names = {
-            bare(name)
-            for entry in known_hosts.parse(data)
-            if known_hosts.is_ours(entry.raw)
-            for name in entry.patterns.split(",")
-        }
-        return tuple(sorted(names & self.withdrawn))
 
     def _is_contradicted(self, names: Sequence[str]) -> bool:
         return self._unclaimed(names) != tuple(names)
@@ -155,7 +145,8 @@ class UserTrust:
         absent = tuple(dict.fromkeys(self._outdated(target)))
         gone = set(absent)
         left = AuthorizedKeys(tuple(e for e in target.entries if _text(e) not in gone))
-        present = dict.fromkeys(self._missing((left, *others), now))
+        before = {(authorized_keys.owner_of(e.raw), e.key.line) for e in target.entries}
+        present = dict.fromkeys(self._missing((left, *others), now, before))
         return Edit(tuple(present), tuple(line for line in absent if line not in present))
 
     def foreign_withdrawn(
@@ -176,16 +167,22 @@ class UserTrust:
             if name is not None:
                 yield name, entry
 
-    def _missing(self, lists: Sequence[AuthorizedKeys], now: datetime) -> Iterator[bytes]:
+    def _missing(
+        self,
+        lists: Sequence[AuthorizedKeys],
+        now: datetime,
+        before: Collection[tuple[Optional[str], str]],
+    ) -> Iterator[bytes]:
+        """`before` are the hosts and keys of lines that were there: what was ours is only written anew."""
         for login in self.logins:
             for key in login.keys:
                 if accepts(lists, key, login.address, now).state == ACCEPTED:
                     continue
-                line = (
-                    None if is_forbidden(lists, key, now, login.address) else self.line(login, key)
-                )
-                if line is not None:
-                    yield line
+                anew = (login.name, key.line) in before
+                if anew or not is_forbidden(lists, key, now, login.address):
+                    line = self.line(login, key)
+                    if line is not None:
+                        yield line
 
     def _outdated(self, target: AuthorizedKeys) -> Iterator[bytes]:
         wanted = {self.line(login, key) for login in self.logins for key in login.keys}
