@@ -42,7 +42,7 @@ HOME, SSH = P("/var/lib/nova"), P("/var/lib/nova/.ssh")
 KEY, KEYS = SSH / "id_ed25519", SSH / "authorized_keys"
 INSTANCES = P("/var/lib/nova/instances")
 NOVA_UID = 64060
-NOVA = Account("nova", NOVA_UID, NOVA_UID, HOME, P("/bin/bash"), (NOVA_UID,))
+NOVA = Account("nova", NOVA_UID, NOVA_UID, HOME, P("/bin/bash"), (NOVA_UID,), ("nova",))
 ALGORITHMS = "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256"
 
 

@@ -10,6 +10,7 @@ from agent.formats import admission
 from agent.formats.access import unseen
 from agent.model import (
     Absent,
+    Account,
     Check,
     Finding,
     Kind,
@@ -24,7 +25,6 @@ from agent.model import (
     unknown,
     warned,
 )
-from agent.reasons import Stage
 from agent.settings import Settings
 
 _SUBJECT = "sshd"
@@ -72,8 +72,8 @@ def _own_port(snapshot: Snapshot, listening: tuple[int, ...]) -> Finding:
 
 def _answers(snapshot: Snapshot, want: Settings, server: ServerConfig) -> Iterator[Finding]:
     """The answer for any address decides; what only one peer's address meets is told about that peer."""
-    let_in = _was_let_in(snapshot)
-    general = _objections(server, want, "", let_in=let_in)
+    groups = _groups(snapshot)
+    general = admission.objections(server, want.user, groups, "")
     yield from (_finding(o) for o in general)
     if not general:
         yield passed(_SUBJECT, f"sshd takes public keys for {want.user} and forces no command")
@@ -81,7 +81,7 @@ def _answers(snapshot: Snapshot, want: Settings, server: ServerConfig) -> Iterat
     for peer in snapshot.records.peers(host):
         answer = snapshot.server_for(peer.address)
         if isinstance(answer, ServerConfig):
-            found = _objections(answer, want, peer.address, let_in=let_in)
+            found = admission.objections(answer, want.user, groups, peer.address)
             known = {o.reason for o in general}
             yield from (_finding(o, peer.name) for o in found if o.reason not in known)
 
@@ -94,16 +94,8 @@ def _finding(objection: admission.Objection, peer: Optional[str] = None) -> Find
     return say(_SUBJECT, objection.reason, objection.message, peer=peer)
 
 
-def _objections(
-    server: ServerConfig, want: Settings, address: str, *, let_in: bool
-) -> tuple[admission.Objection, ...]:
-    # Group lists name groups, and a Snapshot holds only their numbers: a login that worked answers for them.
-    found = admission.objections(server, want.user, None, address)
-    return tuple(o for o in found if not (let_in and o.reason == "not_observed"))
-
-
-def _was_let_in(snapshot: Snapshot) -> bool:
-    return any(Stage.AUTH.value in attempt.passed for attempt in snapshot.self_dials)
+def _groups(snapshot: Snapshot) -> Optional[tuple[str, ...]]:
+    return snapshot.account.group_names if isinstance(snapshot.account, Account) else None
 
 
 def _sftp(snapshot: Snapshot, server: ServerConfig) -> Finding:

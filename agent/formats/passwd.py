@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple, Optional, Union
 
@@ -40,9 +41,10 @@ def account(passwd: bytes, group: bytes, name: str) -> Union[Account, Absent]:
     entry = accounts(passwd).get(name)
     if entry is None:
         return Absent()
-    extra = (g.gid for g in _groups(group) if name in g.members)
-    groups = tuple(dict.fromkeys((entry.gid, *extra)))
-    return Account(entry.name, entry.uid, entry.gid, entry.home, entry.shell, groups)
+    theirs = [g for g in _groups(group) if name in g.members or g.gid == entry.gid]
+    groups = tuple(dict.fromkeys((entry.gid, *(g.gid for g in theirs))))
+    names = tuple(dict.fromkeys(g.name for g in theirs))
+    return replace(entry, groups=groups, group_names=names)
 
 
 def password(shadow: bytes, name: str) -> Union[Password, Absent]:

@@ -76,7 +76,10 @@ class Password:
 
 @dataclass(frozen=True)
 class Account:
-    """One passwd(5) entry.  `groups` are the supplementary group ids, the primary one included."""
+    """One passwd(5) entry.
+
+    `groups` are the ids of all groups a login has, the primary one included; `group_names` those of them that have a name.
+    """
 
     name: str
     uid: int
@@ -84,6 +87,7 @@ class Account:
     home: PurePosixPath
     shell: PurePosixPath
     groups: tuple[int, ...] = ()
+    group_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from agent.settings import Settings
 
 def observe(host: Host, want: Settings) -> Snapshot:
     """Everything local.  What needs the network (dials) is added by the pipeline."""
-    people = accounts.read(host, want.user)
+    people = accounts.read(host, want.user, want.shell)
     config = nova.config(host, want)
     texts = records.texts(host)
     own = config.host if isinstance(config, NovaConfig) else host.name.lower()

@@ -19,7 +19,7 @@ SHADOW = PurePosixPath("/etc/shadow")
 # Who qemu runs as, by distribution (libvirt's qemu.conf): Debian and Ubuntu, then RPM systems.
 QEMU = ("libvirt-qemu", "qemu")
 
-_FALLBACK_SHELLS = (PurePosixPath("/bin/bash"), PurePosixPath("/bin/sh"))
+_SHELLS = (PurePosixPath("/bin/bash"), PurePosixPath("/bin/sh"))
 Seen = Union[File, Absent, Unreadable]
 
 
@@ -32,10 +32,11 @@ class People:
     files: Mapping[PurePosixPath, Seen]
 
 
-def read(host: Host, user: str) -> People:
+def read(host: Host, user: str, shell: PurePosixPath) -> People:
+    """`shell` is the one that a fix would set, looked at beside the present one."""
     users, groups = host.file(PASSWD), host.file(GROUP)
     account = _account(host, users, groups, user)
-    files = {path: host.file(path, content=False) for path in (*places.NOLOGIN, *_FALLBACK_SHELLS)}
+    files = {path: host.file(path, content=False) for path in (*places.NOLOGIN, *_SHELLS, shell)}
     if isinstance(account, Account):
         files[account.shell] = host.file(account.shell, content=False)
     return People(
@@ -72,9 +73,16 @@ def _from_name_service(name: str) -> Union[Account, Absent]:
         entry = pwd.getpwnam(name)
     except KeyError:
         return Absent()
-    groups = {entry.pw_gid, *(g.gr_gid for g in grp.getgrall() if name in g.gr_mem)}
-    home, shell = PurePosixPath(entry.pw_dir), PurePosixPath(entry.pw_shell or "/bin/sh")
-    return Account(name, entry.pw_uid, entry.pw_gid, home, shell, tuple(sorted(groups)))
+    theirs = [g for g in grp.getgrall() if name in g.gr_mem or g.gr_gid == entry.pw_gid]
+    return Account(
+        name,
+        entry.pw_uid,
+        entry.pw_gid,
+        PurePosixPath(entry.pw_dir),
+        PurePosixPath(entry.pw_shell or "/bin/sh"),
+        tuple(sorted({entry.pw_gid, *(g.gr_gid for g in theirs)})),
+        tuple(g.gr_name for g in theirs),
+    )
 
 
 def _password(shadow: Seen, user: str) -> Union[Password, Absent, Unreadable]:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.formats import ssh_output
-from agent.formats.ssh_output import Failure, classify
+from agent.formats import ssh_output, ssh_trace
+from agent.formats.ssh_failure import Failure, classify
 
 DATA = Path(__file__).parent / "data" / "ssh"
 
@@ -49,7 +49,7 @@ def test_a_recorded_attempt_is_understood(name: str) -> None:
     found = "never" if failure is None else f"{failure.stage} {failure.reason}"
     assert found == seen.fails
     assert failure is None or failure.detail == seen.tells
-    assert ssh_output.reached(seen.stderr) == tuple(seen.passed.split())
+    assert ssh_trace.reached(seen.stderr) == tuple(seen.passed.split())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -175,19 +175,19 @@ def test_login_refused_after_the_key_was_accepted_is_not_a_busy_peer() -> None:
 
 def test_a_live_master_proves_nothing() -> None:
     stderr = recording("multiplexed").stderr
-    assert ssh_output.multiplexed(stderr)
-    assert ssh_output.reached(stderr) == ()
-    assert not ssh_output.multiplexed(recording("ok_mkdir").stderr)
+    assert ssh_trace.multiplexed(stderr)
+    assert ssh_trace.reached(stderr) == ()
+    assert not ssh_trace.multiplexed(recording("ok_mkdir").stderr)
 
 
 def test_the_server_introduces_itself() -> None:
     stderr = recording("ok_mkdir").stderr
-    key = ssh_output.server_host_key(stderr)
+    key = ssh_trace.server_host_key(stderr)
     assert key is not None
     assert key.startswith("ssh-ed25519 SHA256:")
-    assert ssh_output.remote_version(stderr).startswith("OpenSSH_9.2p1 ")
-    assert ssh_output.server_host_key("") is None
-    assert ssh_output.remote_version("") == ""
+    assert ssh_trace.remote_version(stderr).startswith("OpenSSH_9.2p1 ")
+    assert ssh_trace.server_host_key("") is None
+    assert ssh_trace.remote_version("") == ""
 
 
 def test_client_keywords_keep_every_value_in_order() -> None:
@@ -245,11 +245,11 @@ def test_garbage_gives_a_printable_failure(
     if failure is not None:
         assert failure.detail.isprintable()
         assert len(failure.detail) <= 300
-        assert failure.stage not in ssh_output.reached(stderr)
+        assert failure.stage not in ssh_trace.reached(stderr)
     ssh_output.server_config(stderr)
     ssh_output.client_config(stderr)
-    ssh_output.server_host_key(stderr)
-    ssh_output.remote_version(stderr)
+    ssh_trace.server_host_key(stderr)
+    ssh_trace.remote_version(stderr)
 
 
 @pytest.mark.parametrize("piece", ["key options: ", "Host 'x", "debug1: ", "a" * 99, "scp: "])

@@ -1,0 +1,72 @@
+import pytest
+
+from agent.checks.nova_address import CHECK
+from agent.model import Outcome, Unreadable
+from agent.settings import Settings
+from tests.hosts import a_host
+
+
+def evaluate(**changes):
+    [finding] = CHECK.evaluate(a_host(**changes), Settings())
+    return finding
+
+
+def told(address, *dialled, **nova):
+    return evaluate(nova={"address": address, **nova}, host={"dialled": dialled})
+
+
+def test_an_address_of_an_interface_passes():
+    assert evaluate().outcome is Outcome.PASS
+
+
+def test_another_hosts_address_fails_with_origin_and_what_is_here():
+    finding = told("10.10.10.10", "10.10.10.10", my_ip="10.10.10.10")
+    assert (finding.outcome, finding.reason) == (Outcome.FAIL, "my_ip_not_here")
+    assert finding.message == (
+        "my_ip 10.10.10.10 from /etc/nova/nova.conf:7 is on no interface of this host, which has 10.100.0.1"
+    )
+
+
+def test_the_option_that_counts_is_named():
+    assert told("10.9.9.9", "10.9.9.9").subject == "migration_inbound_addr"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1", "0.0.0.0", "localhost"])
+def test_a_loopback_or_unspecified_address_fails(address):
+    finding = told(address, address)
+    assert (finding.outcome, finding.reason) == (Outcome.FAIL, "address_loopback")
+
+
+def test_a_name_that_resolves_to_an_interface_passes():
+    assert told("compute1", "10.100.0.1").outcome is Outcome.PASS
+
+
+def test_debians_own_hosts_line_does_not_speak_for_what_peers_resolve():
+    finding = told("compute1", "127.0.1.1")
+    assert (finding.outcome, finding.reason) == (Outcome.WARN, "address_loopback")
+
+
+def test_a_name_that_leads_elsewhere_too_fails():
+    assert told("compute1", "10.100.0.1", "10.100.0.77").reason == "my_ip_not_here"
+
+
+def test_a_name_that_does_not_resolve_fails():
+    assert told("compute1").reason == "name_unresolvable"
+
+
+@pytest.mark.parametrize("spelling", ["fd00:0:0::2", "FD00::2"])
+def test_ipv6_is_compared_as_a_number(spelling):
+    host = {"addresses": ("fd00::2",), "dialled": (spelling,)}
+    assert evaluate(nova={"address": spelling}, host=host).outcome is Outcome.PASS
+
+
+def test_an_image_is_not_judged():
+    assert evaluate(host={"live": False, "addresses": ()}).outcome is Outcome.SKIP
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"nova": Unreadable("gone")}, {"nova": {"address": ""}}, {"host": {"addresses": ()}}],
+)
+def test_not_knowing_is_not_failing(changes):
+    assert evaluate(**changes).outcome is Outcome.UNKNOWN

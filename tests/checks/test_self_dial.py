@@ -1,0 +1,88 @@
+import pytest
+
+from agent.checks.self_dial import CHECK
+from agent.model import Absent, Account, Outcome
+from agent.reasons import Side
+from agent.settings import Settings
+from tests.hosts import KEYS, NOVA_UID, P, a_host, an_attempt, novas
+
+
+def evaluate(attempt, **changes):
+    found = list(CHECK.evaluate(a_host(self_dials=(attempt,), **changes), Settings()))
+    return found[0]
+
+
+def failed_at(stage, reason, **changes):
+    return evaluate(an_attempt(stage=stage, reason=reason, passed=(), detail="words"), **changes)
+
+
+def test_a_dial_that_came_through_passes():
+    assert evaluate(an_attempt()).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("modes", [{"directory_mode": 0o700}, {"file_mode": 0o640}])
+def test_a_umask_that_shuts_qemu_out_fails(modes):
+    finding = evaluate(an_attempt(**modes))
+    assert (finding.outcome, finding.reason) == (Outcome.FAIL, "umask_too_strict")
+
+
+def test_a_qemu_in_novas_group_reads_by_the_group():
+    qemu = Account("libvirt-qemu", 64055, 108, P("/"), P("/bin/false"), (108, NOVA_UID))
+    modes = {"directory_mode": 0o750, "file_mode": 0o640}
+    assert evaluate(an_attempt(**modes), qemu=qemu).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("stage", ["resolve", "connect", "banner", "host_key"])
+def test_before_the_server_is_asked_nothing_is_learnt(stage):
+    assert failed_at(stage, "connection_refused").outcome is Outcome.SKIP
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [
+        ("shell", "shell_refuses_commands"),
+        ("copy", "shell_noise"),
+        ("auth", "login_closed"),
+        ("auth", "permission_denied"),
+        ("directory", "directory_denied"),
+    ],
+)
+def test_a_later_failure_is_this_hosts_own(stage, reason):
+    finding = failed_at(stage, reason)
+    assert (finding.outcome, finding.reason, finding.side) == (Outcome.FAIL, reason, Side.HERE)
+    assert "words" in finding.message
+
+
+@pytest.mark.parametrize("reason", ["identity_mode", "identity_passphrase", "peer_busy"])
+def test_a_key_of_ours_that_is_no_good_is_not_the_servers_fault(reason):
+    assert failed_at("auth", reason).outcome is Outcome.SKIP
+
+
+def test_a_key_that_is_not_accepted_here_proves_nothing():
+    host = {"files": {KEYS: novas(b"")}}
+    assert failed_at("auth", "permission_denied", **host).outcome is Outcome.SKIP
+    assert failed_at("auth", "permission_denied", server=Absent()).outcome is Outcome.SKIP
+
+
+def test_what_was_slow_or_left_out_is_skipped():
+    assert evaluate(an_attempt(unknown=True, reason="too_slow")).outcome is Outcome.SKIP
+    assert evaluate(an_attempt(skipped=True)).outcome is Outcome.SKIP
+
+
+def test_a_directory_left_behind_is_a_warning_only():
+    dial = an_attempt(stage="cleanup", reason="leftover_probe", detail="left")
+    found = list(CHECK.evaluate(a_host(self_dials=(dial,)), Settings()))
+    assert [f.outcome for f in found] == [Outcome.PASS, Outcome.WARN]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "did not dial"),
+        ({"identities": ()}, "no key"),
+        ({"host": {"live": False}}, "image"),
+    ],
+)
+def test_no_dial_is_skipped_and_says_why(changes, why):
+    [finding] = CHECK.evaluate(a_host(self_dials=(), **changes), Settings())
+    assert finding.outcome is Outcome.SKIP and why in finding.message
