@@ -102,6 +102,7 @@ login_closed | the key was accepted and PAM then closed the connection | look at
 own_key_missing | this host does not accept its own key, so it cannot dial itself | agent --fix
 unrestricted_key | an accepted key carries no `restrict` | add restrict before the key if nobody forwards ports or agents with it
 malformed_line | a line that OpenSSH skips | correct or remove it by hand
+planted_link | a link in nova's home stands where a key file or directory belongs | remove it as nova, or keep what it leads to right by hand
 withdrawn_key | a key of a withdrawn or reinstalled host is still trusted by a line that is not ours | remove the line by hand
 authorized_keys_elsewhere | sshd takes nova's keys from a place the agent does not write to | let the tool that owns that place hand out the keys
 

@@ -122,6 +122,8 @@ def parse(texts: Iterable[tuple[str, bytes]]) -> Settings:
     origin: dict[str, str] = {}
     for where, text in texts:
         for key, entry in _flat(load(text, where), where):
+            if origin.get(key, "").rpartition(":")[0] == where:
+                raise DocumentError(where, entry.line, f"{key}: given twice")
             field_name, convert = _KEYS[key]
             try:
                 values[field_name] = convert(entry)

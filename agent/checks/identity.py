@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats import places
-from agent.formats.access import EXECUTE, READ, may, unseen
+from agent.formats.access import EXECUTE, READ, is_direct, link_on_the_way, may, unseen
 from agent.model import (
     Absent,
     Account,
@@ -145,7 +145,7 @@ def _none(snapshot: Snapshot, account: Account, client: ClientConfig) -> Finding
             str(directory), "identity_unreadable", text, *((owner,) if seen.uid == 0 else ())
         )
     fix = () if places.new_identity(account) not in offered else _new_pair(snapshot, account)
-    text = f"{account.name} has no private key, expected one of: {looked}"
+    text = f"{account.name} has no private key, expected {places.new_identity(account)} or another that ssh offers"
     remedy = None if fix else f"put the site's key where ssh looks for it: {looked}"
     return failed(f"keys of {account.name}", "no_identity", text, *fix, remedy=remedy)
 
@@ -156,6 +156,8 @@ def _new_pair(snapshot: Snapshot, account: Account) -> tuple[Action, ...]:
     if isinstance(snapshot.file(account.home), Absent):
         return ()  # the home is for the package, or the mount, to bring
     path = places.new_identity(account)
+    if link_on_the_way(snapshot, account, path):
+        return ()
     pair = MakeKeyPair(
         path,
         account.name,
@@ -174,7 +176,7 @@ def _accepted_in(snapshot: Snapshot, account: Account) -> Optional[PurePosixPath
     if not isinstance(server, ServerConfig):
         return None
     first = next(iter(places.authorized_keys(server, account)), None)
-    return first if first is not None and account.home in first.parents else None
+    return first if first is not None and is_direct(snapshot, account, first) else None
 
 
 CHECK = Check(

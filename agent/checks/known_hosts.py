@@ -125,7 +125,9 @@ class _Look:
         elsewhere = client.one("knownhostscommand", "none") != "none"
         say = warned if lenient or (elsewhere and reason == "host_key_unknown") else failed
         fix = self.fix if reason in ("host_key_unknown", "host_key_changed") else ()
-        return say(peer.name, reason, _told(name, reason, said, peer), *fix, peer=peer.name)
+        remedy = None if fix or reason != "host_key_unknown" else _by_hand(name, peer)
+        told = _told(name, reason, said, peer)
+        return say(peer.name, reason, told, *fix, peer=peer.name, remedy=remedy)
 
     def _names(self, peer: Record, client: ClientConfig) -> Iterator[Finding]:
         port = _port(client)
@@ -187,6 +189,12 @@ def _dialled(snapshot: Snapshot, client: ClientConfig, address: str) -> str:
     asked = address in snapshot.client  # the answer for any address was asked with another one
     hostname = client.one("hostname", address) if asked else address
     return known_hosts.lookup_name(hostname, _port(client))
+
+
+def _by_hand(name: str, peer: Record) -> str:
+    """Where nothing that ssh reads is ours to write in."""
+    line = known_hosts.entry_line([name], peer.host_keys[0]).decode()
+    return f"add to a known_hosts file that ssh reads for nova: {line}"
 
 
 def _port(client: ClientConfig) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from agent.model import Absent, Account, File, Kind, Snapshot
+from agent.model import Absent, Account, File, Snapshot, Unreadable
 
 READ, WRITE, EXECUTE = 4, 2, 1
 
@@ -32,14 +32,22 @@ def is_direct(snapshot: Snapshot, account: Account, path: PurePosixPath) -> bool
 
     The account owns that home and could make a link lead anywhere.
     """
-    if account.home not in path.parents:
+    if account.home not in path.parents or link_on_the_way(snapshot, account, path):
         return False
-    seen, home = snapshot.file(path), snapshot.file(account.home)
+    seen = snapshot.file(path)
     if isinstance(seen, Absent):
+        seen = snapshot.file(path.parent)
+    return not isinstance(seen, Unreadable)
+
+
+def link_on_the_way(snapshot: Snapshot, account: Account, path: PurePosixPath) -> str:
+    """`PATH -> TARGET` where `path`, below the account's home, is a link or lies behind one; "" where it does not."""
+    seen, home = snapshot.file(path), snapshot.file(account.home)
+    if isinstance(seen, Absent) and not seen.link:
         seen, path = snapshot.file(path.parent), path.parent
     if isinstance(seen, Absent):
-        return True
-    if not isinstance(seen, File) or seen.kind is Kind.LINK:
-        return False
+        return f"{path} -> {seen.link}" if seen.link else ""
+    if not isinstance(seen, File) or seen.real is None:
+        return ""
     top = home.real if isinstance(home, File) and home.real is not None else account.home
-    return seen.real is None or seen.real == top / path.relative_to(account.home)
+    return "" if seen.real == top / path.relative_to(account.home) else f"{path} -> {seen.real}"

@@ -44,7 +44,7 @@ def parent_of(root: str, path: PurePosixPath) -> Iterator[tuple[int, str]]:
                 continue
             links += 1
             if links > _MAX_LINKS or not _is_roots_own(opened[-1]):
-                raise Refused(f"{part} on the way to {path} is a symbolic link to {target}")
+                raise Refused(f"{path.parent} leads through a symbolic link, {part} -> {target}")
             if target.is_absolute():
                 while len(opened) > 1:
                     os.close(opened.pop())

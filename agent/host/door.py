@@ -208,7 +208,7 @@ def _look_all(root: str, words: list[tuple[str, bool]]) -> list[Any]:
 
 def _packed(seen: Seen) -> Any:
     if isinstance(seen, Absent):
-        return None
+        return {"link": seen.link}
     if isinstance(seen, Unreadable):
         return seen.reason
     text = None if seen.content is None else base64.b64encode(seen.content).decode()
@@ -217,8 +217,8 @@ def _packed(seen: Seen) -> Any:
 
 
 def _unpacked(answer: Any) -> Seen:
-    if answer is None:
-        return Absent()
+    if isinstance(answer, dict):
+        return Absent(answer["link"])
     if isinstance(answer, str):
         return Unreadable(answer)
     kind, mode, uid, gid, size, links, text, real = answer

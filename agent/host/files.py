@@ -59,9 +59,17 @@ def look(root: str, path: PurePosixPath, *, content: bool, limit: int = MAX_CONT
         resolved = PurePosixPath(os.path.realpath(real)) if root == "/" else None
     except OSError as error:
         if error.errno in _GONE:
-            return Absent()
+            return Absent(_dangling(root, path))
         return Unreadable(f"{path}: {error.strerror or error}")
     return _file(found, text, resolved)
+
+
+def _dangling(root: str, path: PurePosixPath) -> str:
+    """Where a link of that name leads to nothing; "" where there is no link."""
+    try:
+        return os.readlink(os.path.join(inside(root, path.parent), path.name))
+    except OSError:
+        return ""
 
 
 def look_here(root: str, path: PurePosixPath) -> Seen:

@@ -195,6 +195,8 @@ def _create(
             os.close(descriptor)
         os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
     except FileExistsError:
+        if stat.S_ISLNK(os.lstat(name, dir_fd=directory).st_mode):
+            raise Refused(f"{path} is a symbolic link") from None
         raise Stale(path) from None
     finally:
         _unlink(temporary, directory)

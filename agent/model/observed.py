@@ -27,7 +27,9 @@ def nothing() -> Mapping[K, V]:
 
 @dataclass(frozen=True)
 class Absent:
-    """Looked for and not there."""
+    """Looked for and not there.  `link` is where a symbolic link of that name leads to nothing."""
+
+    link: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 from agent.checks.sshd import CHECK
 from agent.model import Absent, Outcome, Unreadable
 from agent.settings import Settings
-from tests.hosts import P, a_directory, a_file, a_host, a_peer, a_server, an_attempt
+from tests.hosts import P, a_directory, a_file, a_host, a_peer, a_server
 
 PROGRAM = P("/usr/lib/openssh/sftp-server")
 
