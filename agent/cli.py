@@ -210,6 +210,8 @@ def _settings(host: Host, config: Optional[str]) -> settings.Settings:
         except OSError as error:
             raise Refusal(f"{config}: {error.strerror}") from None
     names = host.names(settings.DROP_INS)
+    if isinstance(names, Unreadable):
+        raise Refusal(names.reason)
     drop_ins = [n for n in names if n.endswith(".yaml")] if isinstance(names, tuple) else []
     paths = [settings.CONFIG, *(settings.DROP_INS / name for name in drop_ins)]
     return settings.parse([pair for path in paths for pair in _text(host, path)])

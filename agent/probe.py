@@ -92,6 +92,8 @@ def dial_all(
     account, config = snapshot.account, snapshot.nova
     if not isinstance(account, Account) or not isinstance(config, NovaConfig):
         return (), ()
+    if not host.can_be(account):
+        return (), ()
     with host.scratch() as scratch:
         payload = os.path.join(scratch, "disk")
         Path(payload).write_bytes(os.urandom(SIZE))

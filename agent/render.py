@@ -144,12 +144,10 @@ def _group(
     members: list[tuple[Check, Finding]],
     style: Style,
 ) -> Iterator[str]:
-    role = members[0][0].role.value
     word = style.paint(outcome.value.upper(), _TINT[outcome])
-    yield f"{word} {check_id} ({code or 'no reason code'}), role {'source and destination' if role == 'both' else role}"
+    yield f"{word} {check_id} ({code or 'no reason code'}), {_about(members)}"
     for _, finding in members[:_SHOWN_PEERS]:
-        about = f"{finding.peer}: " if finding.peer else ""
-        yield from _indented(visible(f"{about}{finding.message}", _LIMIT), "  ")
+        yield from _indented(visible(_sentence(finding), _LIMIT), "  ")
     if len(members) > _SHOWN_PEERS:
         yield f"  ... and {len(members) - _SHOWN_PEERS} more"
     reason = REASONS.get(code)
@@ -160,6 +158,22 @@ def _group(
         yield from _indented(
             visible(cure, _LIMIT), "  do:    agent --fix, or: " if fixed else "  do:    "
         )
+
+
+def _about(members: list[tuple[Check, Finding]]) -> str:
+    """A finding about one peer decides no role, so none is named."""
+    if all(finding.peer for _, finding in members):
+        return "about single peers"
+    role = members[0][0].role.value
+    return f"role {'source and destination' if role == 'both' else role}"
+
+
+def _sentence(finding: Finding) -> str:
+    """The message, with the peer, and with the file it speaks of where it does not say so itself."""
+    subject = finding.subject
+    named = subject in finding.message or "/" not in subject
+    about = f"{finding.peer}: " if finding.peer else ""
+    return f"{about}{'' if named else subject + ': '}{finding.message}"
 
 
 def _peers(report: Report, style: Style) -> Iterator[str]:
@@ -187,9 +201,8 @@ def _fine(report: Report, style: Style) -> Iterator[str]:
     for result in report.results:
         for finding in result.findings:
             if finding.outcome not in _BAD:
-                about = f"{finding.peer}: " if finding.peer else ""
                 word = style.paint(finding.outcome.value, _TINT.get(finding.outcome, ""))
-                yield f"{word} {result.check.id}: {visible(f'{about}{finding.message}', _LIMIT)}"
+                yield f"{word} {result.check.id}: {visible(_sentence(finding), _LIMIT)}"
 
 
 def _applied(report: Report, style: Style) -> Iterator[str]:

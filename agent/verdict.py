@@ -8,6 +8,7 @@ from typing import Optional
 
 from agent.formats.keys import fingerprint
 from agent.model import (
+    Account,
     Attempt,
     Check,
     CheckResult,
@@ -98,7 +99,10 @@ def rows(
                 PeerRow(name, record.address, Outcome.SKIP, message="peers.ignore names it")
             )
             continue
-        row = _row(record, dials.get(name), found, earlier.get(name), name in chosen)
+        if name in dials:
+            row = _row(record, dials[name], found)
+        else:
+            row = earlier.get(name) or _undialled(record, snapshot, chosen=name in chosen)
         made.append(_overruled(row, silent[name]) if name in silent else row)
     return tuple(made)
 
@@ -131,21 +135,25 @@ def _overruled(row: PeerRow, finding: Finding) -> PeerRow:
     )
 
 
-def _row(
-    record: Record,
-    attempt: Optional[Attempt],
-    results: Iterable[CheckResult],
-    earlier: Optional[PeerRow],
-    chosen: bool,
-) -> PeerRow:
-    if attempt is None:
-        if earlier is not None:
-            return earlier
-        outcome = Outcome.UNKNOWN if chosen else Outcome.SKIP
-        reason = "interrupted" if chosen else "not_probed"
+def _undialled(record: Record, snapshot: Snapshot, *, chosen: bool) -> PeerRow:
+    message = "not dialled in this run"
+    if not chosen:
         return PeerRow(
-            record.name, record.address, outcome, reason=reason, message="not dialled in this run"
+            record.name, record.address, Outcome.SKIP, reason="not_probed", message=message
         )
+    if not isinstance(snapshot.account, Account):
+        reason = "no_nova_user"
+    elif not snapshot.host.privileged:
+        reason = "needs_root"
+    elif not isinstance(snapshot.nova, NovaConfig):
+        reason = "nova_conf_unreadable"
+    else:
+        reason = "interrupted"
+    side = REASONS[reason].side
+    return PeerRow(record.name, record.address, Outcome.UNKNOWN, None, reason, side, None, message)
+
+
+def _row(record: Record, attempt: Attempt, results: Iterable[CheckResult]) -> PeerRow:
     if attempt.reason is None or attempt.stage == Stage.CLEANUP.value:
         outcome = Outcome.PASS if attempt.reason is None else Outcome.WARN
         return _filled(record, attempt, outcome, attempt.reason, None)

@@ -44,7 +44,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     elif isinstance(server, Absent):
         yield skipped(_SUBJECT, "there is no sshd that would read them")
     elif isinstance(nova, Unreadable):
-        yield unknown(_SUBJECT, "nova_conf_unreadable", nova.reason)
+        yield skipped(_SUBJECT, "nova.conf cannot be read: see nova_config")
     elif isinstance(account, Unreadable):
         yield unknown(_SUBJECT, unseen(snapshot), f"cannot look up the account: {account.reason}")
     elif isinstance(server, Unreadable):

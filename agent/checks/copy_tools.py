@@ -24,7 +24,7 @@ from agent.settings import Settings
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     nova = snapshot.nova
     if isinstance(nova, Unreadable):
-        yield unknown("rsync", "nova_conf_unreadable", nova.reason)
+        yield skipped("rsync", "nova.conf cannot be read: see nova_config")
         return
     yield (
         _finding(snapshot, nova)

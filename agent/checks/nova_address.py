@@ -27,7 +27,7 @@ from agent.settings import Settings
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     nova = snapshot.nova
     if isinstance(nova, Unreadable):
-        yield unknown("address", "nova_conf_unreadable", nova.reason)
+        yield skipped("address", "nova.conf cannot be read: see nova_config")
     elif not nova.address:
         text = "the address peers dial is not known, expected one of this host's own"
         yield unknown("address", "address_unknown", text)

@@ -24,7 +24,8 @@ _OF_THE_ADDRESS = ("[libvirt]migration_inbound_addr", "[DEFAULT]my_ip")
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     nova = snapshot.nova
     if isinstance(nova, Unreadable):
-        yield unknown("nova.conf", "nova_conf_unreadable", nova.reason)
+        denied = not snapshot.host.privileged and "ermission denied" in nova.reason
+        yield unknown("nova.conf", "needs_root" if denied else "nova_conf_unreadable", nova.reason)
         return
     for problem in nova.problems:
         if not nova.address and problem.startswith(_OF_THE_ADDRESS):

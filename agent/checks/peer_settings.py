@@ -22,7 +22,6 @@ from agent.model import (
     failed,
     passed,
     skipped,
-    unknown,
     warned,
 )
 from agent.settings import Settings
@@ -36,7 +35,7 @@ _LOCAL_FUSE = frozenset(("fuse.lxcfs", "fuse.ntfs-3g", "fuse.bindfs", "fuse.merg
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     nova = snapshot.nova
     if isinstance(nova, Unreadable):
-        yield unknown("peer settings", "nova_conf_unreadable", nova.reason)
+        yield skipped("peer settings", "nova.conf cannot be read: see nova_config")
         return
     peers = snapshot.records.peers(nova.host)
     # Two records with one address are used by nobody else; here they are what is looked for.

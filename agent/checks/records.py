@@ -39,6 +39,8 @@ def _count(snapshot: Snapshot, own: str) -> Finding:
         return passed("peer records", f"{number} peer{'s' if number > 1 else ''}{also}")
     if not snapshot.host.live:
         return skipped("peer records", "an image has no peers yet")
+    if snapshot.records.problems:
+        return skipped("peer records", "none of those there can be used")
     return warned("peer records", "no_peers", "no peer has a record here, expected one for each")
 
 

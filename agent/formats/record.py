@@ -217,21 +217,26 @@ def render(record: Record) -> str:
         "transport": record.transport,
         "image_cache": record.image_cache,
     }
-    lines = [f"schema: {SCHEMA}", f"name: {json.dumps(record.name)}"]
+    lines = [f"schema: {SCHEMA}", f"name: {_quoted(record.name)}"]
     if not record.present:
         return "\n".join([*lines, "state: absent"]) + "\n"
-    lines += [f"address: {json.dumps(record.address)}", f"names: {json.dumps(list(record.names))}"]
+    lines += [f"address: {_quoted(record.address)}", f"names: {_quoted(list(record.names))}"]
     lines += [f"port: {record.port}"]
     lines += _key_lines("host_keys", record.host_keys) + _key_lines("user_keys", record.user_keys)
-    lines += ["nova:"] + [f"  {key}: {json.dumps(value)}" for key, value in nova.items()]
+    lines += ["nova:"] + [f"  {key}: {_quoted(value)}" for key, value in nova.items()]
     if record.storage is not None:
         lines += ["storage:"]
-        lines += [f"  {k}: {json.dumps(v)}" for k, v in vars(record.storage).items()]
-    lines += [f"issued_at: {json.dumps(record.issued_at)}", "state: present"]
+        lines += [f"  {k}: {_quoted(v)}" for k, v in vars(record.storage).items()]
+    lines += [f"issued_at: {_quoted(record.issued_at)}", "state: present"]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(value: object) -> str:
+    # JSON escapes what lies beyond U+FFFF as two halves, which YAML refuses: as itself, then.
+    return json.dumps(value, ensure_ascii=not str(value).isprintable())
 
 
 def _key_lines(key: str, keys: tuple[PublicKey, ...]) -> list[str]:
     if not keys:
         return [f"{key}: []"]
-    return [f"{key}:"] + [f"  - {json.dumps(f'{k.line} {k.comment}'.strip())}" for k in keys]
+    return [f"{key}:"] + [f"  - {_quoted(f'{k.line} {k.comment}'.strip())}" for k in keys]

@@ -50,6 +50,10 @@ class Host:
     def name(self) -> str:
         return os.uname().nodename
 
+    def can_be(self, account: Account) -> bool:
+        """Whether a program can be run as `account`."""
+        return self.privileged or os.geteuid() == account.uid
+
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
 

@@ -297,8 +297,8 @@ def land_key_pair(made: str, name: str) -> str:
         descriptor = os.open(os.path.join(made, half), os.O_RDONLY | os.O_NOFOLLOW)
         os.fsync(descriptor)
         os.close(descriptor)
-    with open(os.path.join(made, "key.pub"), encoding="ascii") as stream:
-        text = stream.read()
+    with open(os.path.join(made, "key.pub"), "rb") as stream:  # no codec to import as the user
+        text = stream.read().decode("ascii", "replace")
     if os.path.lexists(path):
         raise Refused(f"{path} exists: a private key is never replaced")
     if os.path.lexists(path + ".pub"):

@@ -78,6 +78,8 @@ def _configs(
 
 def _ask(host: Host, account: Account, address: str) -> Config:
     """`ssh -G` as nova: run as root it would run nova's `Match exec` as root."""
+    if not host.can_be(account):
+        return Unreadable(f"only root can ask ssh as {account.name}")
     done = host.run(["ssh", "-G", address, "true"], account=account, timeout=10)
     if done.missing:
         return Absent()

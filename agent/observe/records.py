@@ -26,7 +26,9 @@ def _text(host: Host, path: PurePosixPath) -> Union[bytes, Unreadable]:
     seen = host.file(path, limit=MAX_BYTES)
     if isinstance(seen, File):
         return seen.content if seen.content is not None else Unreadable("is not a regular file")
-    return Unreadable(seen.reason) if isinstance(seen, Unreadable) else Unreadable("is gone")
+    if isinstance(seen, Unreadable):
+        return Unreadable(seen.reason.removeprefix(f"{path}: "))
+    return Unreadable("is a link to nothing" if seen.link else "is gone")
 
 
 def own_names(

@@ -80,5 +80,5 @@ def test_without_peers_there_is_nothing_to_compare():
     assert evaluate() == [(Outcome.SKIP, None, None)]
 
 
-def test_not_knowing_is_not_failing():
-    assert evaluate(nova=Unreadable("gone"))[0][0] is Outcome.UNKNOWN
+def test_an_unreadable_configuration_is_told_by_its_own_check():
+    assert evaluate(nova=Unreadable("gone"))[0][0] is Outcome.SKIP
