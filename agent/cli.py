@@ -43,6 +43,18 @@ class Stop:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()  # here, where a reader that has gone is understood
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing is left to tell anybody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(argv: Optional[Sequence[str]]) -> int:
     arguments = parser().parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
@@ -52,10 +64,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _complain(str(error), LOCKED)
     except CannotStart as error:
         return _complain(str(error), CANNOT_TELL)
-    except BrokenPipeError:
-        # Whoever read our output has gone; nothing is left to tell anybody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
 
 
 def _complain(message: str, status: int) -> int:
