@@ -170,17 +170,22 @@ def _facts(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from agent import explain
+    from agent import evidence, explain
+    from agent.formats import nova_told
 
-    catalogue = checks.catalogue()
-    if arguments.word is None:
-        sys.stdout.write(explain.index(catalogue))
-        return READY
-    page = explain.text(arguments.word, catalogue)
+    catalogue, word, as_json = checks.catalogue(), arguments.word, arguments.format == "json"
+    page = explain.document(word, catalogue) if as_json else explain.page(word, catalogue)
     if page is None:
-        near = ", ".join(explain.nearest(arguments.word, catalogue))
-        hint = f"; did you mean {near}?" if near else "; `agent explain` lists them all"
-        raise Refusal(f"{visible(arguments.word, 100)} is neither a check nor a reason code{hint}")
+        try:
+            names = evidence.host_names(Host(_directory(arguments.root)))
+            told = nova_told.read(evidence.chunks(word), names)
+        except evidence.CannotRead as error:
+            raise Refusal(str(error)) from None
+        if not told.recognised and " " not in word and not evidence.is_file(word):
+            near = ", ".join(explain.nearest(word, catalogue))
+            hint = f"; did you mean {near}?" if near else "; `agent explain` lists them all"
+            raise Refusal(f"{visible(word, 100)} is no check, reason code or file{hint}")
+        page = explain.history_document(told) if as_json else explain.history(told)
     sys.stdout.write(page)
     return READY
 

@@ -13,7 +13,9 @@ commands:
   agent --fix            plan, apply, look again, print what changed and the new report
   agent --fix --dry-run  the same plan, not applied; --diff shows the text of every change
   agent facts            this host's own peer record, for /etc/resize-agent/peers.d/NAME.yaml on the others
-  agent explain [CODE]   what a check or a reason code means and what to do; all of them without CODE
+  agent explain [WHAT]   a check id or a reason code: what it means and what to do; all of them without WHAT
+                         a fault text, the output of `openstack server event show`, a nova-compute.log, or - for
+                         standard input: why the resize failed, who acts, how to recover the guest safely
   agent config show      every setting, its value and where it comes from
   agent config check     whether the configuration can be read
 
@@ -21,6 +23,24 @@ exit status:
   0 ready, or made ready    1 not ready             2 usage or configuration error
   3 cannot tell             4 --dry-run found work  5 another --fix is running
   130, 143 interrupted
+"""
+
+
+_EXPLAIN = """\
+examples:
+  agent explain                                  every check and every reason code
+  agent explain host_key_unknown                 one of them
+  agent explain 'Resize error: not able to execute ssh command: ... Host key verification f'
+  openstack server event show SERVER REQUEST | agent explain -
+  openstack server show SERVER -f json | agent explain -
+  agent explain /var/log/nova/nova-compute.log   every failed resize in it
+  zcat -f /var/log/nova/nova-compute.log* | agent explain --format json -
+
+A text or log gives cause, pair of hosts, who acts, what Nova did to the guest and how that is known, the check
+that sees it before, the command that proves it, the remedy and the safe recovery. The API cuts a fault at 255
+characters, so the log tells more: that of the source, except where the failure came after the disk had moved.
+
+exit status: 0 explained (failures found or not), 2 unknown code or a file that cannot be read
 """
 
 
@@ -42,14 +62,31 @@ def parser() -> argparse.ArgumentParser:
     facts = commands.add_parser("facts", help="this host's own peer record, YAML")
     _placing(facts, argparse.SUPPRESS)
     facts.set_defaults(command="facts")
-    explain = commands.add_parser("explain", help="what a check or a reason code means")
-    explain.add_argument("word", nargs="?", metavar="CODE", help="a reason code or a check id")
-    explain.set_defaults(command="explain")
+    _explaining(
+        commands.add_parser(
+            "explain",
+            help="a code, a failed resize's text or a nova-compute.log: cause, side, fix, recovery",
+            description="What a code means, or why a resize failed and how to come back from it.",
+            epilog=_EXPLAIN,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     config = commands.add_parser("config", help="the effective configuration")
     config.add_argument("what", choices=("show", "check"))
     _placing(config, argparse.SUPPRESS)
     config.set_defaults(command="config")
     return top
+
+
+def _explaining(explain: argparse.ArgumentParser) -> None:
+    explain.add_argument(
+        "word",
+        nargs="?",
+        metavar="TEXT|FILE|-",
+        help="a check id, a reason code, a fault text (in quotes), a file, or - for standard input",
+    )
+    explain.add_argument("--format", choices=("text", "json"), default=argparse.SUPPRESS)
+    explain.set_defaults(command="explain")
 
 
 def _fixing(top: argparse.ArgumentParser) -> None:

@@ -40,7 +40,7 @@ def build(snapshot: Snapshot) -> Union[Record, Unreadable]:
         path=PEERS / f"{nova.host}.yaml",
         address=_spelled(nova.address),
         names=snapshot.host.names[:_MOST_NAMES],
-        port=_port(snapshot),
+        port=snapshot.port,
         host_keys=snapshot.host.host_keys[:_MOST_KEYS],
         user_keys=_user_keys(snapshot, account, nova.host),
         user=account.name,
@@ -86,11 +86,6 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return sorted(v.line if isinstance(v, PublicKey) else str(v) for v in value)
     return value
-
-
-def _port(snapshot: Snapshot) -> int:
-    listening = snapshot.listening if isinstance(snapshot.listening, tuple) else ()
-    return 22 if not listening or 22 in listening else listening[0]
 
 
 def _user_keys(snapshot: Snapshot, account: Account, name: str) -> tuple[PublicKey, ...]:

@@ -42,7 +42,10 @@ def settle(results: Iterable[CheckResult], snapshot: Snapshot) -> tuple[CheckRes
     by_peer = {a.name: frozenset(a.passed) for a in snapshot.dials}
     passed = {
         Role.SOURCE: frozenset(stage for stages in by_peer.values() for stage in stages),
-        Role.DESTINATION: frozenset(stage for a in snapshot.self_dials for stage in a.passed),
+        # What passes on one port says nothing about another.
+        Role.DESTINATION: frozenset(
+            s for a in snapshot.self_dials if a.port == snapshot.port for s in a.passed
+        ),
         Role.BOTH: frozenset[str](),
     }
     return tuple(

@@ -48,7 +48,12 @@ class Host:
 
     @property
     def name(self) -> str:
-        return os.uname().nodename
+        """The kernel's host name; of an image the one it will boot with."""
+        if self.live:
+            return os.uname().nodename
+        seen = self.file(PurePosixPath("/etc/hostname"), limit=256)
+        text = (seen.content or b"") if isinstance(seen, File) else b""
+        return text.decode("ascii", "replace").strip() or "image"
 
     def can_be(self, account: Account) -> bool:
         """Whether a program can be run as `account`."""

@@ -244,6 +244,12 @@ class Snapshot:
     dials: tuple[Attempt, ...] = ()  # to peers, in this run
     self_dials: tuple[Attempt, ...] = ()
 
+    @property
+    def port(self) -> int:
+        """The port peers dial unless they are told otherwise: 22 where an sshd listens on it."""
+        listening = self.listening if isinstance(self.listening, tuple) else ()
+        return 22 if not listening or 22 in listening else listening[0]
+
     def client_for(self, address: str) -> Union[ClientConfig, Absent, Unreadable]:
         return self.client.get(address, self.client.get("", Unreadable("ssh was not asked")))
 

@@ -20,10 +20,19 @@ def test_a_dial_that_came_through_passes():
     assert evaluate(an_attempt()).outcome is Outcome.PASS
 
 
-@pytest.mark.parametrize("modes", [{"directory_mode": 0o700}, {"file_mode": 0o640}])
-def test_a_umask_that_shuts_qemu_out_fails(modes):
+@pytest.mark.parametrize(
+    ("modes", "outcome"),
+    [({"directory_mode": 0o700}, Outcome.FAIL), ({"file_mode": 0o640}, Outcome.WARN)],
+)
+def test_a_umask_shuts_qemu_out_of_a_directory_and_libvirt_mends_a_file(modes, outcome):
     finding = evaluate(an_attempt(**modes))
-    assert (finding.outcome, finding.reason) == (Outcome.FAIL, "umask_too_strict")
+    assert (finding.outcome, finding.reason) == (outcome, "umask_too_strict")
+
+
+def test_a_failure_on_a_port_that_peers_do_not_dial_is_a_warning():
+    attempt = an_attempt(stage="shell", reason="forced_command", passed=(), port=2222)
+    assert evaluate(attempt, listening=(22, 2222)).outcome is Outcome.WARN
+    assert evaluate(attempt, listening=(2222,)).outcome is Outcome.FAIL
 
 
 def test_a_qemu_in_novas_group_reads_by_the_group():

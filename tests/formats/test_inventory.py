@@ -128,6 +128,14 @@ def test_a_tombstone_withdraws_and_claims_only_its_name() -> None:
     assert [record.name for record in found.peers("compute1")] == ["compute3"]
 
 
+def test_nobody_keeps_a_withdrawn_host_trusted_by_claiming_its_name() -> None:
+    claims = a_peer("compute3", names=("compute2",))
+    found = read(file_of(a_tombstone("compute2")), file_of(claims))
+    assert [record.name for record in found.withdrawn("compute1")] == ["compute2"]
+    assert found.peers("compute1") == ()
+    assert {problem.reason for problem in found.problems} == {"record_conflict"}
+
+
 def test_a_file_that_is_gone_withdraws_nobody() -> None:
     assert read(file_of(a_peer("compute2"))).withdrawn("compute1") == ()
 

@@ -32,6 +32,7 @@ def test_an_account_has_every_group_of_a_login_its_primary_one_first() -> None:
         home=PurePosixPath("/var/lib/nova"),
         shell=PurePosixPath("/bin/sh"),
         groups=(64060, 116, 108),
+        group_names=("nova", "libvirt", "kvm"),
     )
 
 

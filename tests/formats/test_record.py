@@ -306,7 +306,11 @@ addresses = st.one_of(
     st.integers(1, 250).map(lambda n: f"10.9.8.{n}"),
     st.integers(1, 65535).map(lambda n: f"fd00::{n:x}"),
 )
-printable = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(str.isprintable)
+# Categories that isprintable() lets pass, some of them beyond U+FFFF.
+letters = st.one_of(
+    st.characters(codec="ascii", categories=["L", "N", "P", "S"]), st.sampled_from("é漢😀𐀀 ")
+)
+printable = st.text(letters, min_size=1, max_size=12)
 key_lists = st.lists(words.map(a_key), max_size=4).map(tuple)
 paths = printable.map(lambda text: f"/{text}")
 records = st.builds(
@@ -347,13 +351,13 @@ def test_the_comment_of_a_key_is_shown_and_not_believed() -> None:
     assert record(text).user_keys == (a_key("x"),)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=300))
 def test_hostile_bytes_never_raise(data: bytes) -> None:
     assert isinstance(parse(HERE, data), RecordProblem)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.integers(0, len(FULL)), st.integers(0, 20), st.binary(max_size=20))
 def test_a_record_damaged_anywhere_never_raises(at: int, cut: int, noise: bytes) -> None:
     text = FULL.encode()

@@ -25,13 +25,17 @@ SAID = {
 
 def main() -> int:
     if os.geteuid() != 0:
-        print("make demo builds hosts out of namespaces and mounts: run it as root", file=sys.stderr)
+        print(
+            "make demo builds hosts out of namespaces and mounts: run it as root", file=sys.stderr
+        )
         return 2
     started = time.monotonic()
     with Fleet(list(NAMES)) as fleet:
         fleet.start_sshd()
         wrong = story(fleet)
-    print(f"\n{6 - wrong} passed, {wrong} failed   (pairs at the end; {time.monotonic() - started:.0f} s)")
+    print(
+        f"\n{6 - wrong} passed, {wrong} failed   (pairs at the end; {time.monotonic() - started:.0f} s)"
+    )
     return 1 if wrong else 0
 
 
@@ -42,14 +46,18 @@ def story(fleet: Fleet) -> int:
     for host in hosts:
         print(f"   {host.name}  {host.address}")
 
-    chapter("A resize from compute1 to compute2, by Nova's own LibvirtDriver.migrate_disk_and_power_off:")
+    chapter(
+        "A resize from compute1 to compute2, by Nova's own LibvirtDriver.migrate_disk_and_power_off:"
+    )
     tell(oracle.migrate(fleet, "compute1", "compute2"))
 
     chapter("What does the agent say?")
     for host in hosts:
         show(host, "agent", host.agent(), lines=14 if host is hosts[0] else 3)
 
-    chapter("Each host writes its own record (public keys and the address Nova dials), and all get all.")
+    chapter(
+        "Each host writes its own record (public keys and the address Nova dials), and all get all."
+    )
     hand_round(hosts)
     print("   agent facts > NAME.yaml on each, copied to " + PEERS + " on all")
     show(hosts[0], "agent", hosts[0].agent(), lines=3, only="host_key_unknown")
@@ -58,7 +66,9 @@ def story(fleet: Fleet) -> int:
     for host in hosts:
         show(host, "agent --fix", host.agent("--fix"), lines=None, only="done:")
 
-    chapter("Each has a key now, so the records are handed round once more, and the fix runs again:")
+    chapter(
+        "Each has a key now, so the records are handed round once more, and the fix runs again:"
+    )
     hand_round(hosts)
     for host in hosts:
         show(host, "agent --fix", host.agent("--fix"), lines=None, only="done:")

@@ -1,0 +1,131 @@
+"""A child acts as somebody else and answers by pipe; what it cannot do, it says."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from agent.host import Host, impersonate
+from agent.host.impersonate import ChildFailed, call
+from agent.model import Absent, File, Unreadable
+from tests.host.ground import NOVA_ID, a_home, a_user, needs_root
+
+
+def identity() -> list[Any]:
+    return [os.getresuid(), os.getresgid(), sorted(os.getgroups()), os.getsid(0) == os.getpid()]
+
+
+def read(path: str) -> str:
+    return Path(path).read_text()
+
+
+def fail(number: int) -> None:
+    raise OSError(number, os.strerror(number))
+
+
+def wait_for_ever() -> None:
+    signal.pause()
+
+
+def end_at_once() -> None:
+    os._exit(0)
+
+
+def raise_something_else() -> None:
+    raise ValueError("a bug of the function")
+
+
+@needs_root
+def test_the_child_is_the_user_with_all_ids_and_groups() -> None:
+    ids = [NOVA_ID] * 3
+    expected = [ids, ids, sorted([NOVA_ID, 77777]), True]
+    assert call(a_user(NOVA_ID, 77777), 30, identity) == expected
+
+
+@needs_root
+def test_we_stay_who_we_are() -> None:
+    before = identity()
+    call(a_user(), 30, identity)
+    assert identity() == before
+
+
+@needs_root
+def test_a_result_comes_back_whole() -> None:
+    big = "x" * (1 << 20)
+    assert call(a_user(), 30, str.upper, big) == big.upper()
+
+
+@needs_root
+def test_what_only_root_may_read_is_refused(place: Path) -> None:
+    (place / "secret").write_text("x")
+    (place / "secret").chmod(0o600)
+    with pytest.raises(ChildFailed) as caught:
+        call(a_user(), 30, read, str(place / "secret"))
+    assert caught.value.errno == errno.EACCES
+
+
+@needs_root
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ESTALE, errno.ELOOP])
+def test_an_error_keeps_its_number(number: int) -> None:
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        call(a_user(), 30, fail, number)
+    assert caught.value.errno == number
+
+
+@needs_root
+def test_a_child_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(ChildFailed, match="took too long"):
+        call(a_user(), 0.1, wait_for_ever)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@needs_root
+@pytest.mark.parametrize("function", [end_at_once, raise_something_else])
+def test_a_child_without_an_answer_is_an_error(function: Any, capfd: Any) -> None:
+    with pytest.raises(ChildFailed, match="ended early"):
+        call(a_user(), 30, function)
+
+
+@needs_root
+def test_files_are_seen_with_the_eyes_of_the_user(place: Path) -> None:
+    (place / "open").write_text("x")
+    (place / "shut").write_text("x")
+    (place / "shut").chmod(0o600)
+    host = Host(str(place))
+    paths = [PurePosixPath("/open"), PurePosixPath("/shut"), PurePosixPath("/none")]
+
+    seen = host.files_as(a_user(), paths, content=True)
+
+    opened, shut, none = (seen[path] for path in paths)
+    assert isinstance(opened, File) and opened.content == b"x"
+    assert isinstance(shut, Unreadable) and "Permission denied" in shut.reason
+    assert none == Absent()
+
+
+@needs_root
+def test_an_ordinary_user_can_act_as_nobody_else(place: Path) -> None:
+    home = a_home(place)
+    assert call(a_user(), 30, _as_another, str(home)) == "only root can act as somebody"
+
+
+def _as_another(home: str) -> str:
+    try:
+        call(a_user(NOVA_ID + 5), 30, identity)
+    except ChildFailed as error:
+        return str(error.strerror)
+    return "it could"
+
+
+@needs_root
+def test_an_ordinary_user_acts_as_itself_without_a_child() -> None:
+    assert call(a_user(), 30, _as_itself)[0] == [NOVA_ID] * 3
+
+
+def _as_itself() -> Any:
+    return impersonate.call(a_user(), 30, identity)
