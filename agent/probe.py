@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
-from agent.formats import known_hosts, ssh_trace
+from agent.formats import known_hosts, places, ssh_trace
 from agent.formats.ssh_failure import Failure, classify
 from agent.host import Completed, Host
 from agent.model import Account, Attempt, NovaConfig, Record, Snapshot
@@ -92,8 +92,8 @@ def dial_all(
     account, config = snapshot.account, snapshot.nova
     if not isinstance(account, Account) or not isinstance(config, NovaConfig):
         return (), ()
-    if not host.can_be(account):
-        return (), ()
+    if not host.can_be(account) or not places.is_one_word(config.instances_path):
+        return (), ()  # unquoted, `rm -rf` of such a path would reach further than the probe
     with host.scratch() as scratch:
         payload = os.path.join(scratch, "disk")
         Path(payload).write_bytes(os.urandom(SIZE))
@@ -170,7 +170,9 @@ def dial(dialer: Dialer, target: Target, *, itself: bool = False) -> Attempt:
         attempt = replace(attempt, shared=not itself and _visible(dialer, directory))
         if attempt.shared:
             attempt = _after(attempt, _touch(dialer, target, directory), "directory", shared=True)
-    if attempt.reason is None:
+    if (
+        attempt.reason is None and not attempt.shared
+    ):  # on shared storage Nova copies nothing by ssh
         copied = _copy(dialer, target, directory)
         attempt = _after(attempt, copied, "copy")
         if itself and attempt.reason is None:

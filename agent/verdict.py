@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Optional
 
+from agent.formats import places
 from agent.formats.keys import fingerprint
 from agent.model import (
     Account,
@@ -150,6 +151,8 @@ def _undialled(record: Record, snapshot: Snapshot, *, chosen: bool) -> PeerRow:
         reason = "needs_root"
     elif not isinstance(snapshot.nova, NovaConfig):
         reason = "nova_conf_unreadable"
+    elif not places.is_one_word(snapshot.nova.instances_path):
+        reason = "nova_option_invalid"
     else:
         reason = "interrupted"
     side = REASONS[reason].side

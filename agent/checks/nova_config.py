@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from agent.formats import places
 from agent.model import (
     Check,
     Finding,
@@ -35,6 +36,9 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     if not nova.instances_path.is_absolute():
         path = nova.instances_path
         text = f"instances_path is {path}, expected an absolute path"
+        yield failed("nova.conf", "nova_option_invalid", text)
+    elif not places.is_one_word(nova.instances_path):
+        text = f"instances_path is {nova.instances_path}, expected no blank and nothing that a shell expands: Nova sends it unquoted"
         yield failed("nova.conf", "nova_option_invalid", text)
     elif not nova.problems:
         yield passed("nova.conf", f"read {_files(nova)}; {_process(nova, live=snapshot.host.live)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from agent.model import Account, ClientConfig, ServerConfig
@@ -20,6 +21,14 @@ DEFAULT_IDENTITIES = (
     "id_xmss",
     "id_dsa",
 )
+
+
+_PLAIN = re.compile(r"/[A-Za-z0-9._/@%+=:,-]*")
+
+
+def is_one_word(path: PurePosixPath) -> bool:
+    """Whether a remote shell takes the path for one word: Nova sends it unquoted, `rm -rf` included."""
+    return _PLAIN.fullmatch(str(path)) is not None
 
 
 def authorized_keys(server: ServerConfig, account: Account) -> tuple[PurePosixPath, ...]:

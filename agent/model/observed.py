@@ -178,6 +178,7 @@ class Instances:
     """The instances directory and the way to it.
 
     `way` lists every directory from / to it (itself last) with what stat said.  `writable` is nova's own answer.
+    `qemu_enters` is the qemu user's own answer (search permission on the directory), None where nobody could ask as it.
     Blocks and inodes are those an unprivileged user can have; None where the file system does not count them.
     `leftovers` are names below it that a failed resize left (`*_resize`), each with its owner's uid and whether nova can remove it.
     """
@@ -191,6 +192,7 @@ class Instances:
     total_bytes: Optional[int] = None
     expected_mounts: tuple[tuple[PurePosixPath, str], ...] = ()  # mountpoint, who says so
     leftovers: tuple[tuple[str, int, bool], ...] = ()
+    qemu_enters: Optional[bool] = None
 
 
 @dataclass(frozen=True)

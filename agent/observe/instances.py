@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 from agent.formats import mounts
 from agent.host import Host
 from agent.model import (
+    Absent,
     Account,
     File,
     Instances,
@@ -71,8 +72,21 @@ def look(
         free_inodes=inner.get("free_inodes"),
         total_bytes=inner.get("total_bytes"),
         expected_mounts=tuple(_expected(host, path, records)),
+        qemu_enters=_enters(host, people.qemu, path),
         leftovers=tuple((name, uid, removable) for name, uid, removable in inner["leftovers"]),
     )
+
+
+def _enters(
+    host: Host, qemu: Union[Account, Absent, Unreadable], path: PurePosixPath
+) -> Optional[bool]:
+    """Asked as the qemu user itself, so that access lists and whatever else the kernel heeds are in the answer."""
+    if not isinstance(qemu, Account) or not host.can_be(qemu):
+        return None
+    try:
+        return bool(host.call_as(qemu, os.access, str(path), os.X_OK))
+    except OSError:
+        return None
 
 
 def _real_way(

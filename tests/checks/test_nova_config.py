@@ -43,3 +43,11 @@ def test_an_address_that_cannot_be_told_is_unknown(option):
 def test_a_relative_instances_path_fails():
     finding = evaluate(nova={"instances_path": P("instances")})
     assert (finding.outcome, finding.reason) == (Outcome.FAIL, "nova_option_invalid")
+
+
+@pytest.mark.parametrize(
+    "path", ["/srv/nova instances", "/srv/$(id)", "/srv/*", "/srv/a;b", "/srv/~x"]
+)
+def test_a_path_that_a_remote_shell_would_split_fails(path):
+    finding = evaluate(nova={"instances_path": P(path)})
+    assert (finding.outcome, finding.reason) == (Outcome.FAIL, "nova_option_invalid")

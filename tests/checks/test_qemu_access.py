@@ -52,3 +52,13 @@ def test_not_knowing_is_not_failing():
     assert evaluate(Unreadable("denied"))[0].outcome is Outcome.UNKNOWN
     found = list(CHECK.evaluate(a_host(instances=Unreadable("stale handle")), Settings()))
     assert found[0].outcome is Outcome.UNKNOWN
+
+
+def test_the_users_own_answer_beats_the_mode_bits():
+    way = {**dict(an_instances().way), HOME: a_directory(0o750, NOVA_UID)}
+    by_list = {"way": tuple(way.items()), "qemu_enters": True}
+    assert [f.outcome for f in CHECK.evaluate(a_host(instances=by_list), Settings())] == [
+        Outcome.PASS
+    ]
+    [refused] = CHECK.evaluate(a_host(instances={"qemu_enters": False}), Settings())
+    assert (refused.outcome, refused.reason) == (Outcome.FAIL, "qemu_no_way")
