@@ -144,6 +144,7 @@ host_key_revoked | the peer's host key is marked @revoked here | give the peer a
 known_hosts_unreadable | nova cannot read a known_hosts file | make the file readable for nova
 host_key_algorithms | client and peer share no host key algorithm | give the peer a host key of a type the client accepts (ssh-keygen -A)
 [here - -]
+certificate_dates | nova's user certificate is not valid now, or soon will not be | have the site's certificate authority sign the key again
 strict_host_key_checking_off | ssh accepts any host key: nobody is kept from posing as a peer | StrictHostKeyChecking yes, once known_hosts is complete
 host_key_name_unknown | no known_hosts line for a name of this peer; Nova pulls a deleted image's file by name | agent --fix
 known_hosts_outdated | the host keys the agent wrote are not those the records name now | agent --fix

@@ -8,6 +8,7 @@ from typing import Optional
 
 from agent.formats import places
 from agent.formats.access import EXECUTE, READ, is_direct, link_on_the_way, may, unseen
+from agent.formats.certificate import validity
 from agent.model import (
     Absent,
     Account,
@@ -66,7 +67,7 @@ def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
     for identity in snapshot.identities:
         subject, fault = str(identity.path), faults[identity.path]
         if fault is None:
-            yield passed(subject, _praise(identity))
+            yield _dated(snapshot, identity) or passed(subject, _praise(identity))
         elif isinstance(identity.file, Unreadable) and not snapshot.host.privileged:
             yield unknown(subject, "needs_root", identity.file.reason)
         elif one_is_good and not _blocks(identity):
@@ -80,6 +81,23 @@ def _praise(identity: Identity) -> str:
     return f"{kind} key, which {'has' if identity.certificate else 'needs'} no passphrase" + (
         " and has a certificate" if identity.certificate else ""
     )
+
+
+def _dated(snapshot: Snapshot, identity: Identity) -> Optional[Finding]:
+    """A certificate that has run out, or has less than a third of its time left.  A plain key may still be accepted."""
+    dates, now = validity(identity.certificate or ""), snapshot.taken_at
+    if dates is None:
+        return None
+    if dates.start is not None and now < dates.start:
+        told = f"is not valid before {dates.start:%Y-%m-%d %H:%M} UTC"
+    elif dates.end is not None and now >= dates.end:
+        told = f"expired {dates.end:%Y-%m-%d %H:%M} UTC"
+    elif dates.start and dates.end and dates.end - now < (dates.end - dates.start) / 3:
+        told = f"expires {dates.end:%Y-%m-%d %H:%M} UTC"
+    else:
+        return None
+    text = f"{identity.path}-cert.pub {told}, expected more than a third of its time left"
+    return warned(f"{identity.path}-cert.pub", "certificate_dates", text)
 
 
 def _blocks(identity: Identity) -> bool:

@@ -13,7 +13,7 @@ from typing import IO, Any, Callable, Optional
 
 from agent.model import Account
 
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C"}
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C", "TZ": "UTC"}
 _GLANCE = 0.2  # seconds between two questions whether the run was stopped
 _MAX_OUTPUT = 1 << 20  # bytes of each stream; what comes after is read and dropped
 

@@ -161,3 +161,22 @@ def test_not_knowing_is_not_failing():
     assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "needs_root")
     [finding] = evaluate(client=Unreadable("ssh -G failed"))
     assert finding.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("dates", "word"),
+    [
+        ("from 2026-01-01T00:00:00 to 2026-11-01T00:00:00", "expired"),
+        ("from 2027-01-01T00:00:00 to 2027-11-01T00:00:00", "not valid before"),
+        ("from 2026-01-01T00:00:00 to 2026-12-31T00:00:00", "expires"),
+    ],
+)
+def test_a_certificate_that_runs_out_is_a_warning(dates, word):
+    finding = only(certificate=f"        Valid: {dates}\n")
+    assert (finding.outcome, finding.reason) == (Outcome.WARN, "certificate_dates")
+    assert word in finding.message
+
+
+@pytest.mark.parametrize("dates", ["forever", "from 2026-01-01T00:00:00 to 2036-01-01T00:00:00"])
+def test_a_certificate_with_time_left_passes(dates):
+    assert only(certificate=f"        Valid: {dates}\n").outcome is Outcome.PASS
