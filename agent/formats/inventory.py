@@ -44,7 +44,8 @@ def _settled(
     for claim, claimants in claims.items():
         foreign = [r for r in claimants if r.name != own]
         if len(claimants) > 1:
-            bad.update(r.path for r in foreign)
+            # A withdrawal stands: nobody keeps a host trusted by claiming its name.
+            bad.update(r.path for r in foreign if r.present)
             problems.extend(_conflict(claim, r, claimants) for r in claimants)
         elif claim in ours and foreign:
             bad.add(foreign[0].path)

@@ -16,7 +16,7 @@ from agent.formats.escape import visible
 from agent.formats.nova_command import UUID, Command, Work, parse
 
 _LONGEST = 64 * 1024
-_LABELS = re.compile(r"(?:\\+n|\s)+(?=(?:Command|Exit code|Stdout|Stderr):)")
+_LABELS = re.compile(r"(?:\\{1,8}n|\s)(?=(?:Command|Exit code|Stdout|Stderr):)")
 _COMMAND = re.compile(r"^Command: ?(.*)$", re.MULTILINE)
 _QUOTED_COMMAND = re.compile(
     r"(?:^|[\s'\"`:(])((?:/usr/bin/)?(?:ssh (?:-o \S+ )*\S+ (?:touch|rm|mkdir)\b|scp -|rsync -)[^\n]*?)"
@@ -26,13 +26,14 @@ _STATUS = re.compile(r"[Ee]xit code: ?(-?\d{1,4})\b(?=\s|$|\\n|[^\d])")
 _REPR = r""": ?[ub]?(?P<quote>['"])(?P<body>(?:\\.|(?!(?P=quote))[^\n])*)(?P<end>(?P=quote))?"""
 _STDOUT = re.compile("Stdout" + _REPR)
 _STDERR = re.compile("Stderr" + _REPR)
-_ESCAPE = re.compile(r"\\+([rnt'\"])")
-_FRAME = re.compile(r'File "[^"\n]*", line \d+, in (\w+)')
+_ESCAPE = re.compile(r"\\{1,8}([rnt'\"])")
+_ELSEWHERE = re.compile(r", in \w{0,40}live_migration")
+_FRAME = re.compile(r'File "[^"\n]*?(rpcapi)?\.py", line \d+, in (\w+)')
 _NO_PROGRAM = re.compile(
     r"No such file or directory: u?b?'(?:/\S*/)?(ssh|scp|rsync)'|FileNotFoundError.{0,80}?\b(ssh|scp|rsync)\b"
 )
 _CLASS_ONLY = re.compile(
-    r"(?:[\w.]+\.)?(ProcessExecutionError|FileNotFoundError|PermissionError|OSError)"
+    r"(?:[\w.]+\.)?(ProcessExecutionError|FileNotFoundError|PermissionError|OSError)\b"
 )
 
 
@@ -81,7 +82,15 @@ _BY_WORK = {
 _BY_WORK[Work.REMOVE] = _BY_WORK[Work.TOUCH]
 _BY_WORK[Work.CLEAN] = (State.HARMLESS, "this is Nova's cleaning up after an earlier failure")
 _LEAVING = {"resize_instance", "_resize_instance", "migrate_disk_and_power_off"}
+_SHORT = 400
+_IN_THE_WAY = re.compile(r"\[Errno (?!2\]|28\])\d+\][^\n]*_resize'")
 _ARRIVING = {"finish_resize", "_finish_resize", "finish_migration"}
+_MOVED = {"_terminate_volume_connections", "migrate_instance_start", "rpcapifinish_resize"}
+_OFF = {"copy_image", "save_and_migrate_vtpm_dir", "unplug_vifs", "_get_instance_disk_info"}
+_PUT_BACK = (
+    "UUID_resize of an earlier resize was in the way; on this failure Nova's clean-up puts that old"
+    " directory in the place of the good one"
+)
 _RUNS_THERE = "the traceback runs through finish_resize, which runs on the destination"
 _GONE = re.compile(r"scp: dest open [^\n]*No such file")
 
@@ -89,10 +98,8 @@ _GONE = re.compile(r"scp: dest open [^\n]*No such file")
 def of_record(text: str) -> Optional[Fault]:
     """The fault in one log record or traceback; None where it has nothing to do with a resize."""
     text = _LABELS.sub("\n", _ends(text))
-    frames = frozenset(_FRAME.findall(text))
-    if any("live_migration" in frame for frame in frames):
-        return None
-    found = _executed(text) or _without_command(text, frames)
+    frames = frozenset(api + name for api, name in _FRAME.findall(text))
+    found = None if _ELSEWHERE.search(text) else _executed(text) or _without_command(text, frames)
     if found and frames & _ARRIVING and found.state is not State.ERROR_DESTINATION:
         return replace(found, state=State.ERROR_DESTINATION, told_by=_RUNS_THERE)
     return found
@@ -100,7 +107,10 @@ def of_record(text: str) -> Optional[Fault]:
 
 def of_text(text: str) -> Optional[Fault]:
     """The same for a text that somebody took out of its context, down to a few words of ssh."""
-    return of_record(text) or _class_only(text) or _words_only(_ends(text))
+    fault = of_record(text)
+    if fault is None and not _ELSEWHERE.search(text):
+        return _class_only(text) or _words_only(_ends(text))
+    return fault
 
 
 def _ends(text: str) -> str:
@@ -113,25 +123,32 @@ def _executed(text: str) -> Optional[Fault]:
     for match in _COMMAND.finditer(text):
         command = parse(match[1])
         if command is not None:
-            return _failed(command, text[match.end() :].split("\nCommand:")[0])
-    match = _QUOTED_COMMAND.search(text)
-    command = parse(match[1]) if match else None
-    return _failed(command, text[match.end() :]) if match and command else None
+            return _failed(command, text[match.end() :].split("\nCommand:")[0], labelled=True)
+    quoted = _QUOTED_COMMAND.search(text)
+    command = parse(quoted[1]) if quoted else None
+    if quoted is None or command is None:
+        return None
+    return _failed(command, text[quoted.end() :], labelled=False)
 
 
-def _failed(command: Command, after: str) -> Fault:
+def _failed(command: Command, after: str, *, labelled: bool) -> Fault:
     status = _STATUS.search(after)
     code = int(status[1]) if status else None
     out, err = _STDOUT.search(after), _STDERR.search(after)
     cut = err is None or err["end"] is None
     stdout = _plain(out["body"]) if out else ""
     stderr = _plain(err["body"]) if err else ""
-    if not err and not out:
+    own_words = not labelled and not err and not out
+    if own_words:
         # Somebody's own words: whatever follows the status.
         stderr = _plain(after[status.end() :] if status else after).strip(" .\u2026'\"")
     seen, candidates = nova_words.classified(code, stdout, stderr, _tool(command), cut)
     state, told = _BY_WORK[command.work]
     reason, detail = seen.reason, seen.detail
+    if own_words and reason not in nova_words.VAGUE:
+        cut = False  # there is enough of them
+    if command.work is not Work.COPY and command.work is not Work.PULL and reason == "copy_failed":
+        reason = "unclassified"
     if code is None and not stderr:
         reason, detail = "unclassified", ""
     if command.work is Work.COPY and _GONE.search(stderr):
@@ -145,8 +162,10 @@ def _failed(command: Command, after: str) -> Fault:
             "copy_failed",
             "rsync status 11, error in file I/O: mostly a full disk there",
         )
-    shown = detail or visible((stderr or stdout).strip(" @\n"), 300)
-    return Fault(reason, state, told, shown, command, code, cut, candidates, command.uuid)
+    if cut or not detail:
+        told_lines = (line.strip("@ ") for line in (stderr or stdout).splitlines())
+        detail = visible(" / ".join(line for line in told_lines if line), 300)
+    return Fault(reason, state, told, detail, command, code, cut, candidates, command.uuid)
 
 
 def _tool(command: Command) -> str:
@@ -192,35 +211,30 @@ def _refused(text: str, uuid: str) -> Optional[Fault]:
 
 
 def _by_frames(text: str, frames: frozenset[str], uuid: str) -> Optional[Fault]:
-    if not frames & {
-        "resize_instance",
-        "_resize_instance",
-        "migrate_disk_and_power_off",
-        "finish_resize",
-        "_finish_resize",
-        "finish_migration",
-    }:
-        return None
     last = _last_exception(text)
-    if frames & {"finish_resize", "_finish_resize", "finish_migration"}:
-        told = "the traceback runs through finish_resize, which runs on the destination"
-        return Fault(_start_cause(last), State.ERROR_DESTINATION, told, last, uuid=uuid)
-    if (
-        "_cleanup_failed_instance_base" in frames
-        or "os.rename(inst_base, inst_base_resize)" in text
-    ):
-        told = (
-            "UUID_resize of an earlier resize was in the way; on this failure Nova's clean-up puts that"
-            " old directory in the place of the good one"
-        )
-        return Fault("undeletable_resize", State.DISK_LOSS, told, last, uuid=uuid)
+    if frames & _ARRIVING:
+        cause = _start_cause(last)
+        return Fault(cause, State.ERROR_DESTINATION, _RUNS_THERE, last, uuid=uuid)
+    in_the_way = _IN_THE_WAY.search(text)
+    if not frames & _LEAVING and not in_the_way:
+        return None
+    if in_the_way or "_cleanup_failed_instance_base" in frames:
+        if "Read-only file system" in text:
+            told = (
+                "the guest's directory could not be renamed, which Nova does once the guest is off"
+            )
+            return Fault("read_only", State.ERROR_STOPPED, told, last, uuid=uuid)
+        return Fault("undeletable_resize", State.DISK_LOSS, _PUT_BACK, last, uuid=uuid)
     if "mkdtemp" in frames:
         told = "no temporary directory could be made, before Nova touches the guest"
         return Fault("unclassified", State.ERROR_RUNNING, told, last, uuid=uuid)
-    if "migrate_disk_and_power_off" not in frames:
+    if frames & _MOVED or "task_states.RESIZE_MIGRATING)" in text:
         told = "the failure came after migrate_disk_and_power_off: the disk had been copied already"
         return Fault("unclassified", State.ERROR_MOVED, told, last, uuid=uuid)
-    told = "Nova failed within migrate_disk_and_power_off, not in a command; whether the guest was powered off before is not told"
+    if frames & _OFF:
+        told = "the traceback runs through what Nova does once the guest is powered off"
+        return Fault("unclassified", State.ERROR_STOPPED, told, last, uuid=uuid)
+    told = "Nova failed in its own code, not in a command; whether the guest was already off is not told"
     return Fault("unclassified", State.UNKNOWN, told, last, uuid=uuid)
 
 
@@ -242,15 +256,15 @@ def _last_exception(text: str) -> str:
 
 
 def _cut_early(text: str) -> Optional[Fault]:
-    if "not able to execute ssh com" not in text:
+    if "Resize error: not able to" not in text and "not able to execute ssh com" not in text:
         return None
     state, told = _BY_WORK[Work.MKDIR]
     return Fault("unclassified", state, told, cut=True)
 
 
 def _class_only(text: str) -> Optional[Fault]:
-    match = _CLASS_ONLY.fullmatch(text.strip())
-    if match is None:
+    match = _CLASS_ONLY.match(text.strip())
+    if match is None or len(text) > _SHORT:
         return None
     if match[1] == "ProcessExecutionError":
         told = "a failed mkdir would say ResizeError, so what failed came later: the copy, or finish_resize on the destination"
@@ -265,5 +279,5 @@ def _words_only(text: str) -> Optional[Fault]:
     told = "which command failed is not in the text: mkdir means rollback, a copy means that the guest is off"
     if plain and not plain.strip("@ \n"):
         return Fault("unclassified", State.UNKNOWN, told, cut=True, candidates=nova_words.FRAMED)
-    known = nova_words.recognised(plain)
+    known = nova_words.recognised(plain) if len(plain.split()) > 1 else None
     return Fault(known[0], State.UNKNOWN, told, known[1]) if known else None

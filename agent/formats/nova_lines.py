@@ -161,4 +161,6 @@ def _mapping(told: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _first(told: dict[str, Any], *keys: str) -> str:
     found = (told.get(key) for key in keys)
-    return next((value[:_LONGEST_RECORD] for value in found if isinstance(value, str) and value), "")
+    return next(
+        (value[:_LONGEST_RECORD] for value in found if isinstance(value, str) and value), ""
+    )

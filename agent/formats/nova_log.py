@@ -24,8 +24,13 @@ _PENDING = re.compile(r"pending task \((resize_[a-z]+)\)")
 _RUNNING = re.compile(r"^Running cmd \(subprocess\): (.*?)(?: execute /\S+)?$", re.MULTILINE)
 _RETURNED = re.compile(r'^CMD "(.*)" returned: ')
 _CONFIRMED = re.compile(r"^Automatically confirming migration \S+ for instance ([0-9a-f-]{36})")
-_ARRIVED = ("Instance running successfully.", "finish_migration finished successfully.")
-_FAILED = ("Setting instance vm_state to ERROR", "Setting instance back to ", "Exception during message")
+_MOVED = "finish_migration finished successfully."
+_RUNS = "Instance running successfully."  # also after a start or a reboot
+_FAILED = (
+    "Setting instance vm_state to ERROR",
+    "Setting instance back to ",
+    "Exception during message",
+)
 
 
 @dataclass(frozen=True)
@@ -149,9 +154,7 @@ class _Reader:
             self._finished(confirmed[1], record)
         elif uuid and first == "Migrating":
             _remember(self._arriving, uuid, record)
-        elif uuid and first.startswith(_ARRIVED[1]):
-            self._finished(uuid, record)
-        elif uuid and first == _ARRIVED[0] and uuid in self._arriving:
+        elif uuid and (first.startswith(_MOVED) or (first == _RUNS and uuid in self._arriving)):
             self._finished(uuid, record)
 
     def _finished(self, uuid: str, record: Record) -> None:

@@ -45,7 +45,9 @@ negotiation_failed | Unable to negotiate with * port *: no matching key exchange
 negotiation_failed | Unable to negotiate with * port *: no matching cipher found.
 negotiation_failed | Unable to negotiate with * port *: no matching MAC found.
 no_user_for_uid | No user exists for uid *
-client_config_invalid | /*: line *: Bad configuration option: *
+client_config_invalid | */.ssh/config*: line *: Bad configuration option: *
+client_config_invalid | */.ssh/config*: terminating, * bad configuration options
+client_config_invalid | */ssh_config*: line *: Bad configuration option: *
 client_config_invalid | Bad owner or permissions on *
 client_config_invalid | unix_listener: cannot bind to path *: Permission denied
 account_expired | Your account has expired; please contact your system administrator.
@@ -82,6 +84,7 @@ SENTENCES = tuple(
 )
 # Less than this begins too many sentences that nobody has listed.
 _SHORTEST = 3
+_MOST_LINES = 50
 _FRAME = re.compile(r"[@\s]+")
 VAGUE = ("unclassified", "shell_refuses_commands", "copy_failed", "sftp_broken")
 """What classify says when it recognised nothing."""
@@ -94,6 +97,12 @@ def classified(
 ) -> tuple[Failure, tuple[str, ...]]:
     """The failure, and the causes that are left where what remains of the text fits several."""
     code = 255 if status in (None, 0) else status
+    if cut:
+        # The end of a sentence may tell more than its beginning, or something else.
+        lines, (whole, beginnings) = _lines(stderr), _completed(stderr)
+        stderr = whole or ("\n".join(lines[:-1]) if len(beginnings) > 1 else stderr)
+        if not stderr and beginnings:
+            return Failure("", "unclassified", ""), beginnings
     failure = classify(code, stdout, stderr, tool)
     if failure is None:
         raise AssertionError("a status other than 0 is a failure")
@@ -101,7 +110,7 @@ def classified(
         return failure, ()
     if stderr and _FRAME.fullmatch(stderr):
         return Failure("", "unclassified", ""), FRAMED
-    whole, beginnings = _completed(stderr)
+    whole, beginnings = _completed(stderr or stdout)
     if whole is not None:
         again = classify(code, stdout, whole, tool)
         if again is not None and again.reason not in VAGUE:
@@ -111,10 +120,8 @@ def classified(
         return Failure(failure.stage, known[0], failure.detail), ()
     if len(beginnings) == 1:
         return Failure(failure.stage, beginnings[0], failure.detail), ()
-    if tool == "ssh" and (cut or (code == 255 and not stdout.strip())):
+    if cut or (tool == "ssh" and code == 255 and not stdout.strip()):
         return Failure(failure.stage, "unclassified", failure.detail), beginnings
-    if cut and not stderr:
-        return Failure("copy", "copy_failed", ""), beginnings
     return failure, beginnings
 
 
@@ -168,9 +175,14 @@ def _word(pattern: str) -> re.Pattern[str]:
 
 
 def _starts(word: str, pattern: str) -> bool:
-    head, star, _ = pattern.partition("*")
-    return head.startswith(word) or (star != "" and word.startswith(head))
+    head, star, rest = pattern.partition("*")
+    if not star:
+        return head.startswith(word)
+    # Any word could begin what begins with a star: the fixed parts have to be there.
+    between = rest.split("*")[:-1]
+    return word.startswith(head) and all(part in word for part in between)
 
 
 def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines if len(lines) <= 2 * _MOST_LINES else lines[:_MOST_LINES] + lines[-_MOST_LINES:]
