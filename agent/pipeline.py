@@ -71,7 +71,11 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
     applied: list[StepResult] = []
     with state.fixing(host):
         for _ in range(_PASSES):
-            todo = _new(plan.make(_judged(observe(host, want), want, request)), applied)
+            snapshot = observe(host, want)
+            _chosen(
+                snapshot, want, request
+            )  # a peer nobody knows is refused before anything is changed
+            todo = _new(plan.make(_judged(snapshot, want, request)), applied)
             if not todo.steps or request.stop.is_set():
                 break
             results = apply.carry_out(todo, host)
@@ -96,18 +100,13 @@ def _dialled(host: Host, want: Settings, request: Request, started: float) -> Sn
     snapshot = observe(host, want)
     if not request.probing or not host.live or request.stop.is_set():
         return snapshot
-    from agent import probe
+    from agent import rounds
 
-    dials, self_dials = probe.dial_all(
-        host,
-        snapshot,
-        _chosen(snapshot, want, request),
-        limit=request.peer_timeout,
-        deadline=started + request.timeout,
-        parallel=want.probe_parallel,
-        progress=request.progress,
-        stop=request.stop,
+    limits = rounds.Limits(
+        request.peer_timeout, started + request.timeout, want.probe_parallel, request.stop
     )
+    peers = _chosen(snapshot, want, request)
+    dials, self_dials = rounds.dial_all(host, snapshot, peers, limits, request.progress)
     return replace(snapshot, dials=dials, self_dials=self_dials)
 
 

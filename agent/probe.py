@@ -6,21 +6,17 @@ The verdict is that of the real ssh, scp and rsync.  Added are only `-v` and `-o
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Optional
 
-from agent.formats import known_hosts, places, ssh_trace
+from agent.formats import ssh_trace
 from agent.formats.ssh_failure import Failure, classify
 from agent.host import Completed, Host
-from agent.model import Account, Attempt, NovaConfig, Record, Snapshot
-from agent.observe import nova, tools
+from agent.model import Account, Attempt, NovaConfig
 
 PREFIX = "7e512ea9"  # first group of every probe directory's name
 SIZE = 512 << 10  # bytes copied; a smaller file hides MTU trouble
@@ -75,88 +71,6 @@ class Target:
     address: str
     port: int = 22
     options: tuple[str, ...] = ()
-
-
-def dial_all(
-    host: Host,
-    snapshot: Snapshot,
-    peers: Iterable[Record],
-    *,
-    limit: float,
-    deadline: float,
-    parallel: int,
-    progress: Callable[[int, int], None],
-    stop: threading.Event,
-) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
-    """(dials to peers, self-dials).  `deadline` is on the monotonic clock; nothing new starts after it or after `stop`."""
-    account, config = snapshot.account, snapshot.nova
-    if not isinstance(account, Account) or not isinstance(config, NovaConfig):
-        return (), ()
-    if not host.can_be(account) or not places.is_one_word(config.instances_path):
-        return (), ()  # unquoted, `rm -rf` of such a path would reach further than the probe
-    with host.scratch() as scratch:
-        payload = os.path.join(scratch, "disk")
-        Path(payload).write_bytes(os.urandom(SIZE))
-        dialer = Dialer(
-            host,
-            account,
-            config,
-            payload,
-            environment(host, config),
-            limit,
-            lambda: deadline - time.monotonic(),
-        )
-        mine = tuple(_self_targets(snapshot, config, scratch))
-        theirs = tuple(Target(p.name, p.address) for p in peers)
-        every = mine + theirs
-        done: list[Attempt] = []
-
-        def one(target: Target) -> Optional[Attempt]:
-            if stop.is_set() or dialer.left() <= 0:
-                return None
-            with host.exclusive(f"resize-agent-probe-{target.name}"):
-                attempt = dial(dialer, target, itself=target in mine)
-            if stop.is_set() and attempt.reason is not None:
-                return None  # it was we who ended it
-            done.append(attempt)
-            progress(len(done), len(every))
-            return attempt
-
-        with ThreadPoolExecutor(max_workers=max(1, parallel)) as pool:
-            answers = list(pool.map(one, every))
-    found = [a for a in answers if a is not None]
-    own = config.host
-    return tuple(a for a in found if a.name != own), tuple(a for a in found if a.name == own)
-
-
-def environment(host: Host, config: NovaConfig) -> dict[str, str]:
-    """nova-compute's own, as far as it matters to ssh; PATH as systemd gives it where it does not run."""
-    return {"PATH": tools.DEFAULT_PATH, "LC_ALL": "C", **nova.environment(host, config)}
-
-
-def _self_targets(snapshot: Snapshot, config: NovaConfig, scratch: str) -> Iterable[Target]:
-    """This host on every port its sshd listens on, with its own host keys in a file of their own."""
-    options: tuple[str, ...]
-    if not isinstance(snapshot.listening, tuple) or not snapshot.host.host_keys:
-        return
-    if config.address not in snapshot.host.addresses and not snapshot.host.dialled:
-        return
-    for port in snapshot.listening:
-        path = os.path.join(scratch, f"known_hosts_{port}")
-        name = known_hosts.lookup_name(config.address, port)
-        lines = (known_hosts.entry_line([name], key) for key in snapshot.host.host_keys)
-        Path(path).write_bytes(b"".join(line + b"\n" for line in lines))
-        os.chmod(path, 0o644)
-        options = ("-o", f"UserKnownHostsFile={path}", "-o", "GlobalKnownHostsFile=/dev/null")
-        options += (
-            "-o",
-            "StrictHostKeyChecking=yes",
-            "-o",
-            f"Port={port}",
-            "-o",
-            "ControlPath=none",
-        )
-        yield Target(config.host, config.address, port, options)
 
 
 def dial(dialer: Dialer, target: Target, *, itself: bool = False) -> Attempt:

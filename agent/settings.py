@@ -27,6 +27,7 @@ class Settings:
     shell: PurePosixPath = PurePosixPath("/bin/bash")
     known_hosts: str = "global"
     nova_release: Optional[str] = None
+    nova_instances_path: Optional[PurePosixPath] = None
     nova_config_files: tuple[PurePosixPath, ...] = ()
     peers_ignore: tuple[str, ...] = ()
     trust_networks: tuple[Network, ...] = ()
@@ -101,6 +102,7 @@ _KEYS: dict[str, tuple[str, Callable[[Entry], Any]]] = {
     "shell": ("shell", _path),
     "known_hosts": ("known_hosts", _choice("global", "user")),
     "nova.release": ("nova_release", _version),
+    "nova.instances_path": ("nova_instances_path", _path),
     "nova.config_files": ("nova_config_files", _each(_path)),
     "peers.ignore": ("peers_ignore", _each(_word)),
     "trust.networks": ("trust_networks", _each(_network)),

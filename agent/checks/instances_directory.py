@@ -42,7 +42,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
         yield unknown(subject, unseen(snapshot), f"cannot look up the account: {account.reason}")
     else:
         gone = _not_mounted(instances) if snapshot.host.live else None
-        yield gone or _directory(snapshot, account, instances)
+        yield gone or _directory(snapshot, want, account, instances)
 
 
 def _not_mounted(instances: Instances) -> Optional[Finding]:
@@ -58,13 +58,15 @@ def _not_mounted(instances: Instances) -> Optional[Finding]:
     return None
 
 
-def _directory(snapshot: Snapshot, account: Account, instances: Instances) -> Finding:
+def _directory(
+    snapshot: Snapshot, want: Settings, account: Account, instances: Instances
+) -> Finding:
     seen = dict(instances.way).get(instances.path, Unreadable("nobody looked"))
     subject = str(instances.path)
     if isinstance(seen, Unreadable):
         return unknown(subject, unseen(snapshot), seen.reason)
     if isinstance(seen, Absent):
-        return _missing(snapshot, account, instances)
+        return _missing(snapshot, want, account, instances)
     if seen.kind is not Kind.DIRECTORY:
         text = f"{subject} is a {seen.kind.value}, expected a directory"
         return failed(subject, "instances_not_directory", text)
@@ -75,7 +77,7 @@ def _directory(snapshot: Snapshot, account: Account, instances: Instances) -> Fi
         return unknown(subject, unseen(snapshot), writable.reason)
     if writable:
         return passed(subject, f"{account.name} can write in it; {_lies_on(instances)}")
-    return _not_writable(account, instances, seen)
+    return _not_writable(want, account, instances, seen)
 
 
 def _lies_on(instances: Instances) -> str:
@@ -85,7 +87,7 @@ def _lies_on(instances: Instances) -> str:
     return f"{mount.fstype} {mount.source} mounted on {mount.mountpoint}"
 
 
-def _not_writable(account: Account, instances: Instances, seen: File) -> Finding:
+def _not_writable(want: Settings, account: Account, instances: Instances, seen: File) -> Finding:
     subject = str(instances.path)
     if isinstance(instances.mount, Mount) and "ro" in instances.mount.options:
         text = f"{instances.mount.mountpoint} is mounted read-only, expected read-write"
@@ -98,11 +100,18 @@ def _not_writable(account: Account, instances: Instances, seen: File) -> Finding
     if instances.expected_mounts:
         remedy = f"chown {account.name}: {subject}, once you are sure that the right file system is mounted"
         return failed(subject, "instances_not_writable", text, remedy=remedy)
+    if not _is_for_us(instances.path, account, want):
+        return failed(
+            subject,
+            "instances_not_writable",
+            text,
+            remedy=f"chown {account.name}: {subject}; {_WHY_NOT}",
+        )
     owner = SetOwner(instances.path, account.uid, account.gid, (seen.uid, seen.gid))
     return failed(subject, "instances_not_writable", text, owner)
 
 
-def _missing(snapshot: Snapshot, account: Account, instances: Instances) -> Finding:
+def _missing(snapshot: Snapshot, want: Settings, account: Account, instances: Instances) -> Finding:
     subject = str(instances.path)
     upwards = [
         p for p, _ in reversed(instances.way) if p in (instances.path, *instances.path.parents)
@@ -114,11 +123,29 @@ def _missing(snapshot: Snapshot, account: Account, instances: Instances) -> Find
     if not instances.expected_mounts:
         fix = tuple(_made(path, account) for path in absent)
     remedy = None if fix else f"mount what belongs there: {_who(instances)}"
+    if fix and not _is_for_us(instances.path, account, want):
+        fix = ()
+        remedy = f"install -d -o {account.name} -m 755 {subject}; {_WHY_NOT}"
     if above and may(account, WRITE | EXECUTE, above[-1]):
         text = f"{subject} does not exist; Nova's mkdir -p would make it, expected it to be there"
         return warned(subject, "instances_missing", text, *fix, remedy=remedy)
     text = f"{subject} does not exist, expected a directory of {account.name}"
     return failed(subject, "instances_missing", text, *fix, remedy=remedy)
+
+
+_WHY_NOT = "or set nova.instances_path in agent.yaml and run: agent --fix"
+
+
+def _is_for_us(path: PurePosixPath, account: Account, want: Settings) -> bool:
+    """Whether root may give this directory to nova.
+
+    The path is nova's word (its nova.conf, its environment): it could name /etc/cron.d.  So it must lie in nova's own home,
+    or root must have named it too.
+    """
+    if ".." in path.parts:
+        return False
+    in_home = account.home in path.parents and len(account.home.parts) > 2
+    return in_home or path == want.nova_instances_path
 
 
 def _made(path: PurePosixPath, account: Account) -> MakeDirectory:

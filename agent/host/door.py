@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import os
 import socket
 import syslog
@@ -160,6 +161,13 @@ class Host:
             if any(os.path.basename(word.rstrip(":")) == name for word in argv[:3]):
                 yield process.pid, argv
 
+    def owner_of_process(self, pid: int) -> Optional[int]:
+        """Its real uid, None where it is gone (proc_pid_status(5))."""
+        seen = self.file(PurePosixPath(f"/proc/{pid}/status"))
+        text = (seen.content or b"") if isinstance(seen, File) else b""
+        uids = [line.split() for line in text.splitlines() if line.startswith(b"Uid:")]
+        return int(uids[0][1]) if uids and len(uids[0]) > 1 else None
+
     def environment(self, pid: int) -> dict[str, str]:
         """Of another process; empty where it cannot be read.  Secrets may be in it: keep what you need, no more."""
         seen = self.file(PurePosixPath(f"/proc/{pid}/environ"))
@@ -201,9 +209,8 @@ class Host:
             yield
             return
         os.makedirs(_LOCKS, mode=0o700, exist_ok=True)
-        descriptor = os.open(
-            os.path.join(_LOCKS, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        path = os.path.join(_LOCKS, hashlib.sha256(name.encode()).hexdigest()[:32])
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -17,7 +17,7 @@ from agent.settings import Settings
 def observe(host: Host, want: Settings) -> Snapshot:
     """Everything local.  What needs the network (dials) is added by the pipeline."""
     people = accounts.read(host, want.user, want.shell)
-    config = nova.config(host, want)
+    config = nova.config(host, want, people.account)
     texts = records.texts(host)
     own = config.host if isinstance(config, NovaConfig) else host.name.lower()
     itself = _itself(host, config)

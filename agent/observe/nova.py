@@ -9,7 +9,7 @@ from typing import Optional, Union
 
 from agent.formats import nova_conf
 from agent.host import Host
-from agent.model import File, NovaConfig, Unreadable
+from agent.model import Absent, Account, File, NovaConfig, Unreadable
 from agent.settings import Settings
 
 PROGRAM = "nova-compute"
@@ -18,16 +18,20 @@ _PYTHON = re.compile(r"python3[0-9.]*")
 _INSTALLED = re.compile(r"nova-([0-9][^-]*?)(?:-py[0-9.]+)?\.(?:egg|dist)-info")
 
 
-def config(host: Host, want: Settings) -> Union[NovaConfig, Unreadable]:
-    """Files of its command line, else those the settings name, else the distribution's."""
-    running = next(host.processes(PROGRAM), None) if host.live else None
+def config(
+    host: Host, want: Settings, account: Union[Account, Absent, Unreadable]
+) -> Union[NovaConfig, Unreadable]:
+    """Files of its command line, else those the settings name, else the distribution's.
+
+    Read as nova, as nova-compute does: on Debian nova owns /etc/nova, so what is in there is nova's word and no more.
+    """
+    running = _running(host, account)
     pid, argv = running if running else (None, ())
     files = _files(host, _locations(host, want, argv if running else None))
     if not any(path.name == "nova.conf" for path in files) and not running:
         return Unreadable("/etc/nova/nova.conf: no such file")
     texts: list[tuple[PurePosixPath, bytes]] = []
-    for path in files:
-        seen = host.file(path)
+    for path, seen in _looked_at(host, account, files).items():
         if not isinstance(seen, File) or seen.content is None:
             reason = seen.reason if isinstance(seen, Unreadable) else f"{path}: no such file"
             return Unreadable(reason)
@@ -40,6 +44,24 @@ def config(host: Host, want: Settings) -> Union[NovaConfig, Unreadable]:
         files=tuple(files),
         running=pid,
     )
+
+
+def _running(
+    host: Host, account: Union[Account, Absent, Unreadable]
+) -> Optional[tuple[int, tuple[str, ...]]]:
+    """(pid, command line) of nova-compute; anybody can call a process that, so it must be nova's own or root's."""
+    if not host.live or not isinstance(account, Account):
+        return None
+    found = (p for p in host.processes(PROGRAM) if host.owner_of_process(p[0]) in (account.uid, 0))
+    return next(found, None)
+
+
+def _looked_at(
+    host: Host, account: Union[Account, Absent, Unreadable], files: list[PurePosixPath]
+) -> dict[PurePosixPath, Union[File, Absent, Unreadable]]:
+    if host.live and isinstance(account, Account) and host.can_be(account):
+        return host.files_as(account, files, content=True)
+    return {path: host.file(path) for path in files}
 
 
 def environment(host: Host, config: Union[NovaConfig, Unreadable]) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -10,9 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+import jsonschema
 import pytest
 
-from tests.lab.fleet import Fleet
+from tests.lab.fleet import SOURCE, Fleet
 from tests.lab.host import Host, LabError
 from tests.lab.oracle import Outcome
 
@@ -22,6 +25,8 @@ AUTHORIZED_KEYS = f"{NOVA_HOME}/.ssh/authorized_keys"
 KNOWN_HOSTS = f"{NOVA_HOME}/.ssh/known_hosts"
 OUR_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts.nova"
 OUR_CLIENT_CONFIG = "/etc/ssh/ssh_config.d/50-resize-agent.conf"
+
+SCHEMA = json.loads((SOURCE / "agent" / "report.schema.json").read_text())
 
 Pair = tuple[str, str]
 T = TypeVar("T")
@@ -39,7 +44,11 @@ class Run:
 
     @cached_property
     def report(self) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads(self.stdout)
+        try:
+            report: dict[str, Any] = json.loads(self.stdout)
+        except ValueError:
+            said = f"{self.stdout}{self.stderr}"
+            raise AssertionError(f"{self.host}: no report, {self.status}:\n{said}") from None
         return report
 
     @property
@@ -74,7 +83,7 @@ class Run:
         said = [f"\n{self.host}: agent {shlex.join(self.arguments)} -> {self.status}"]
         try:
             said += _told(self)
-        except (ValueError, KeyError):
+        except (AssertionError, KeyError):
             said += [self.stdout]
         return "\n".join([*said, self.stderr])
 
@@ -154,10 +163,12 @@ def pairs_moved(outcomes: Mapping[Pair, Outcome]) -> dict[Pair, bool]:
 
 
 # Everything that is there and what it is: type, mode, owner, time of change, link target, content.
+# A dial makes and removes a directory in the instances directory, so its time says nothing.
 STATE = r"""
 for root; do
     [ -e "$root" ] || continue
-    find "$root" -printf '%p\t%y %m %U:%G %C@ %l\n'
+    find "$root" -path /var/lib/nova/instances -printf '%p\t%y %m %U:%G\n' \
+        -o -printf '%p\t%y %m %U:%G %C@ %l\n'
     find "$root" -type f -exec sha256sum {} +
 done
 """
@@ -174,6 +185,17 @@ def state(host: Host, *roots: str) -> list[str]:
 def changed(before: list[str], after: list[str]) -> list[str]:
     """What of `state` came, went or is different."""
     return sorted(set(before) ^ set(after))
+
+
+def assert_valid(report: dict[str, Any]) -> None:
+    """Against the schema that ships with the program."""
+    jsonschema.validate(report, SCHEMA, jsonschema.Draft202012Validator)
+
+
+def strangers_key(owner: str) -> str:
+    """A well-formed public key of somebody who has nothing to do with us."""
+    blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + hashlib.sha256(owner.encode()).digest()
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()}"
 
 
 def trust_of(host: Host) -> bytes:

@@ -12,9 +12,13 @@ from tests.lab.fleet import Fleet
 from tests.lab.host import Host
 from tests.lab.oracle import Outcome
 from tests.lab.provision import (
+    OUR_CLIENT_CONFIG,
+    OUR_KNOWN_HOSTS,
+    PEERS,
     Pair,
     Run,
     agent,
+    assert_valid,
     changed,
     everywhere,
     explained,
@@ -22,6 +26,7 @@ from tests.lab.provision import (
     on_each,
     pairs_moved,
     pairs_ready,
+    record,
     state,
 )
 
@@ -30,10 +35,10 @@ pytestmark = pytest.mark.lab
 NAMES = ("compute1", "compute2", "compute3")
 SHUT = "compute2"
 """The one whose nova account cannot run commands to begin with."""
-TREES = ("/etc", "/var/lib", "/root", "/run/lock", "/usr/share/resize-agent")
+TREES = ("/etc", "/var/lib", "/root", "/run/lock")
 
 
-@dataclass
+@dataclass(repr=False)
 class Story:
     """What the agent and Nova said at each point, in the order of an operator's work."""
 
@@ -42,6 +47,7 @@ class Story:
     informed: Mapping[str, Run] = field(default_factory=dict)
     before: Mapping[Pair, Outcome] = field(default_factory=dict)
     dry: Mapping[str, Run] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
     touched: Mapping[str, list[str]] = field(default_factory=dict)
     first_fix: Mapping[str, Run] = field(default_factory=dict)
     between: Mapping[Pair, Outcome] = field(default_factory=dict)
@@ -72,6 +78,8 @@ def _up_to_the_first_fix(fleet: Fleet, told: Story) -> None:
     told.before = oracle.migrate_all(fleet)
     trees = on_each(fleet, _trees)
     told.dry = everywhere(fleet, "--fix", "--dry-run")
+    shown = on_each(fleet, lambda host: host.agent("--fix", "--dry-run", "--diff"))
+    told.shown = {name: result.stdout for name, result in shown.items()}
     told.touched = {host.name: changed(trees[host.name], _trees(host)) for host in fleet}
     told.first_fix = everywhere(fleet, "--fix")
 
@@ -150,6 +158,18 @@ def test_what_was_shown_is_what_was_done(story: Story, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_shown_text_is_the_written_text(story: Story, name: str) -> None:
+    """Host keys are all known from the records at that point, so the later files hold the same."""
+    shown = [line.strip() for line in story.shown[name].splitlines()]
+    added = {
+        line[1:].strip() for line in shown if line.startswith("+") and not line.startswith("+++")
+    }
+    for path in (OUR_KNOWN_HOSTS, OUR_CLIENT_CONFIG):
+        written = story.fleet[name].read(path).decode().splitlines()
+        assert written and {line.strip() for line in written if line.strip()} <= added, shown
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_step_names_a_finding_that_asked_for_it(story: Story, name: str) -> None:
     steps = story.dry[name].report["plan"]["steps"]
     assert steps
@@ -203,6 +223,31 @@ def test_a_dry_run_without_work_ends_with_0(story: Story, name: str) -> None:
     assert (run.status, run.steps) == (0, []), run
 
 
+# design of the report: every key is always there.
+FINDING = "subject peer outcome reason side impact message remedy fixable".split()
+ROW = "name address outcome stage reason side impact message checked_at seconds".split()
+REPORT = (
+    "schema_version tool host scope taken_at valid_until duration_seconds ready interrupted"
+    " roles summary checks peers plan applied"
+).split()
+
+
+@pytest.mark.parametrize(
+    "chapter", ["raw", "informed", "dry", "first_fix", "half_way", "second_fix", "final"]
+)
+def test_every_report_is_valid_and_complete(story: Story, chapter: str) -> None:
+    for run in getattr(story, chapter).values():
+        report = run.report
+        assert_valid(report)
+        assert set(REPORT) <= set(report), run
+        assert {"source", "destination"} == set(report["roles"]), run
+        assert {"pass", "warn", "fail", "unknown", "skip"} == set(report["summary"]), run
+        assert sum(report["summary"].values()) == len(report["checks"]), run
+        assert all(set(FINDING) < set(found) for found in run.findings), run
+        assert all(set(ROW) <= set(row) for row in report["peers"]), run
+        assert all({"id", "role", "outcome"} < set(check) for check in report["checks"]), run
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_applied_step_left_one_line_in_the_log(story: Story, name: str) -> None:
     log = [line for line in story.fleet[name].log().splitlines() if "resize-agent" in line]
@@ -212,5 +257,27 @@ def test_every_applied_step_left_one_line_in_the_log(story: Story, name: str) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_checks_leave_nothing_in_the_instances_directories(story: Story, name: str) -> None:
-    assert story.fleet[name].sh("ls -A /var/lib/nova/instances").stdout == ""
+def test_checks_and_fixes_leave_no_litter(story: Story, name: str) -> None:
+    host = story.fleet[name]
+    assert host.sh("ls -A /var/lib/nova/instances /tmp /var/tmp").stdout.split() == [
+        "/tmp:",
+        "/var/lib/nova/instances:",
+        "/var/tmp:",
+    ]
+    names = host.sh("ls -A /var/lib/nova/.ssh").stdout.split()
+    assert names == ["authorized_keys", "id_ed25519", "id_ed25519.pub"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_private_key_leaves_its_file(story: Story, name: str) -> None:
+    host = story.fleet[name]
+    secret = host.read("/var/lib/nova/.ssh/id_ed25519").split(b"\n")[2].decode()
+    told = [story.first_fix[name].stdout, story.second_fix[name].stdout, story.final[name].stdout]
+    assert all(secret not in text for text in (*told, host.log(), record(host)))
+    assert host.sh(f"grep -rF {secret} /var/lib/resize-agent /etc", check=False).stdout == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_changes_only_with_what_it_says(story: Story, name: str) -> None:
+    host = story.fleet[name]
+    assert record(host) == host.read(f"{PEERS}/{name}.yaml").decode()

@@ -1,0 +1,123 @@
+"""Who is dialled in one run: this host itself on every port it listens on, and the peers whose turn it is."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from agent.formats import known_hosts, places
+from agent.host import Host
+from agent.model import Account, Attempt, NovaConfig, Record, Snapshot
+from agent.observe import nova, tools
+from agent.probe import SIZE, Dialer, Target, dial
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for each command, the end of the run on the monotonic clock, dials at a time; `stop` ends it early."""
+
+    command: float
+    deadline: float
+    parallel: int
+    stop: threading.Event
+
+    def left(self) -> float:
+        return 0.0 if self.stop.is_set() else self.deadline - time.monotonic()
+
+
+def dial_all(
+    host: Host,
+    snapshot: Snapshot,
+    peers: Sequence[Record],
+    limits: Limits,
+    progress: Callable[[int, int], None],
+) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
+    """(dials to peers, self-dials); what there was no time for is missing."""
+    account, config = snapshot.account, snapshot.nova
+    if not isinstance(account, Account) or not isinstance(config, NovaConfig):
+        return (), ()
+    if not host.can_be(account) or not places.is_one_word(config.instances_path):
+        return (), ()  # unquoted, `rm -rf` of such a path would reach further than the probe
+    try:
+        with host.scratch() as scratch:
+            payload = os.path.join(scratch, "disk")
+            Path(payload).write_bytes(os.urandom(SIZE))
+            words = environment(host, config)
+            dialer = Dialer(host, account, config, payload, words, limits.command, limits.left)
+            mine = tuple(_self_targets(snapshot, config, scratch))
+            theirs = tuple(Target(peer.name, peer.address) for peer in peers)
+            return _round(dialer, theirs, mine, limits, progress)
+    except OSError as error:
+        why = f"nobody was dialled: {error.filename or 'a temporary file'}: {error.strerror}"
+        return tuple(_not_dialled(host, peer, why) for peer in peers), ()
+
+
+def _round(
+    dialer: Dialer,
+    theirs: tuple[Target, ...],
+    mine: tuple[Target, ...],
+    limits: Limits,
+    progress: Callable[[int, int], None],
+) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
+    every = mine + theirs
+    done: list[Attempt] = []
+
+    def one(target: Target) -> Optional[Attempt]:
+        if limits.left() <= 0:
+            return None
+        with dialer.host.exclusive(f"probe {target.name}"):
+            attempt = dial(dialer, target, itself=target in mine)
+        if limits.stop.is_set() and attempt.reason is not None:
+            return None  # it was we who ended it
+        done.append(attempt)
+        progress(len(done), len(every))
+        return attempt
+
+    with ThreadPoolExecutor(max_workers=max(1, limits.parallel)) as pool:
+        answers = list(pool.map(one, every))
+    number = len(mine)
+    return (
+        tuple(attempt for attempt in answers[number:] if attempt is not None),
+        tuple(attempt for attempt in answers[:number] if attempt is not None),
+    )
+
+
+def _not_dialled(host: Host, peer: Record, why: str) -> Attempt:
+    nowhere = (peer.name, peer.address, peer.port, (), None)
+    return Attempt(*nowhere, "not_observed", why, 0.0, host.now(), unknown=True)
+
+
+def environment(host: Host, config: NovaConfig) -> dict[str, str]:
+    """nova-compute's own, as far as it matters to ssh; PATH as systemd gives it where it does not run."""
+    return {"PATH": tools.DEFAULT_PATH, "LC_ALL": "C", **nova.environment(host, config)}
+
+
+def _self_targets(snapshot: Snapshot, config: NovaConfig, scratch: str) -> Iterable[Target]:
+    """This host on every port its sshd listens on, with its own host keys in a file of their own."""
+    options: tuple[str, ...]
+    if not isinstance(snapshot.listening, tuple) or not snapshot.host.host_keys:
+        return
+    if config.address not in snapshot.host.addresses and not snapshot.host.dialled:
+        return
+    for port in snapshot.listening:
+        path = os.path.join(scratch, f"known_hosts_{port}")
+        name = known_hosts.lookup_name(config.address, port)
+        lines = (known_hosts.entry_line([name], key) for key in snapshot.host.host_keys)
+        Path(path).write_bytes(b"".join(line + b"\n" for line in lines))
+        os.chmod(path, 0o644)
+        options = ("-o", f"UserKnownHostsFile={path}", "-o", "GlobalKnownHostsFile=/dev/null")
+        options += (
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"Port={port}",
+            "-o",
+            "ControlPath=none",
+        )
+        yield Target(config.host, config.address, port, options)
