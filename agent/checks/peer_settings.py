@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Optional
 
 from agent.formats.matching import canonical_address
@@ -24,12 +25,20 @@ from agent.model import (
     skipped,
     warned,
 )
+from agent.reasons import Side
 from agent.settings import Settings
 
 _SHARED = frozenset(
     "nfs nfs4 cephfs ceph glusterfs lustre gpfs ocfs2 gfs2 cifs smb3 9p beegfs".split()
 )
 _LOCAL_FUSE = frozenset(("fuse.lxcfs", "fuse.ntfs-3g", "fuse.bindfs", "fuse.mergerfs", "fuseblk"))
+
+
+_OF_ALL = {
+    "instances_path_differs": "instances_path is {nova.instances_path}",
+    "image_cache_differs": "base images are in {nova.image_cache}",
+    "uid_differs": "nova's uid on the shared storage is another one",
+}
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
@@ -45,14 +54,27 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     users = Counter(_address(r.address) for r in (*peers, *doubtful) if r.address)
     if nova.address:
         users[_address(nova.address)] += 1
+    compared: list[list[Finding]] = []
     for peer in peers:
         if peer.name in want.peers_ignore:
             yield skipped(peer.name, "ignored by peers.ignore", peer=peer.name)
             continue
         found = [*_same_address(nova, peer, users), *_different(snapshot, nova, peer)]
+        compared.append(found)
         yield from found or [passed(peer.name, "agrees with this host", peer=peer.name)]
+    yield from _odd_one_out(nova, compared)
     for peer in doubtful:
         yield from _same_address(nova, peer, users)
+
+
+def _odd_one_out(nova: NovaConfig, compared: list[list[Finding]]) -> Iterator[Finding]:
+    """What every peer says differently is this host's own fault, whatever its own record still tells them."""
+    counts = Counter(f.reason for found in compared for f in found if f.reason in _OF_ALL)
+    for reason, number in sorted(counts.items(), key=str):
+        if number == len(compared) and reason is not None:
+            text = f"{_OF_ALL[reason].format(nova=nova)} here, expected what every peer has"
+            finding = failed("this host", reason, text)
+            yield replace(finding, side=Side.HERE)
 
 
 def _same_address(nova: NovaConfig, peer: Record, users: Counter[str]) -> Iterator[Finding]:

@@ -105,3 +105,24 @@ def test_not_knowing_is_not_failing(changes):
 def test_without_an_account_there_is_nobody_to_own_it():
     [finding] = CHECK.evaluate(a_host(account=None), Settings())
     assert finding.outcome is Outcome.SKIP
+
+
+@pytest.mark.parametrize("path", ["/etc/cron.d", "/srv/nova", "/var/lib/nova/../../../etc/cron.d"])
+def test_a_path_that_only_nova_names_is_left_to_people(path):
+    """nova.conf and nova-compute's environment are nova's word: root hands nothing over on it."""
+    way = ((P(path), a_directory()),)
+    changes = {"path": P(path), "way": way, "writable": False}
+    [finding] = CHECK.evaluate(a_host(instances=changes), Settings())
+    assert seen(finding) == (Outcome.FAIL, "instances_not_writable", ())
+    assert "agent.yaml" in (finding.remedy or "")
+    [missing] = CHECK.evaluate(
+        a_host(instances={**changes, "way": ((P(path), Absent()),)}), Settings()
+    )
+    assert missing.fix == ()
+
+
+def test_a_path_that_root_names_too_is_handed_over():
+    path = P("/srv/nova")
+    changes = {"path": path, "way": ((path, a_directory()),), "writable": False}
+    [finding] = CHECK.evaluate(a_host(instances=changes), Settings(nova_instances_path=path))
+    assert finding.fix == (SetOwner(path, NOVA_UID, NOVA_UID, (0, 0)),)

@@ -14,9 +14,8 @@ def evaluate(*peers, want=None, **changes):
 
 
 def one(**changes):
-    [(outcome, reason, peer)] = evaluate(a_peer("compute2", **changes))
-    assert peer == "compute2"
-    return outcome, reason
+    [found] = [f for f in evaluate(a_peer("compute2", **changes)) if f[2] == "compute2"]
+    return found[:2]
 
 
 def test_agreement_passes():
@@ -33,6 +32,13 @@ def test_agreement_passes():
 )
 def test_what_has_to_agree_fails_for_that_peer(changes, reason):
     assert one(**changes) == (Outcome.FAIL, reason)
+
+
+def test_who_differs_from_every_peer_is_the_odd_one_whatever_its_record_still_says():
+    moved = {"instances_path": "/srv/nova/instances"}
+    peers = [a_peer("compute2", **moved), a_peer("compute3", **moved)]
+    assert (Outcome.FAIL, "instances_path_differs", None) in evaluate(*peers)
+    assert None not in [peer for _, _, peer in evaluate(peers[0], a_peer("compute3"))]
 
 
 def test_a_trailing_slash_makes_no_other_place():
@@ -62,8 +68,8 @@ def test_records_that_are_not_used_for_it_still_tell_that_addresses_collide():
 )
 def test_uids_matter_on_shared_storage_only(there, uid, expected):
     peer = a_peer("compute2", storage=there, uid=uid)
-    [(outcome, reason, _)] = evaluate(peer, instances={"mount": SHARE})
-    assert (outcome, reason) == expected
+    [found] = [f for f in evaluate(peer, instances={"mount": SHARE}) if f[2] == "compute2"]
+    assert found[:2] == expected
 
 
 def test_the_same_device_name_on_local_disks_is_nothing_shared():
