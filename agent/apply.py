@@ -35,6 +35,8 @@ from agent.model import (
 from agent.observe.accounts import PASSWD
 from agent.plan import describe
 
+_LOGGED = 2000  # characters of one log line
+
 
 def carry_out(plan: Plan, host: Host) -> tuple[StepResult, ...]:
     """Every step tried; the report after it comes from looking again, never from these results."""
@@ -42,10 +44,9 @@ def carry_out(plan: Plan, host: Host) -> tuple[StepResult, ...]:
     for step in plan.steps:
         result = _tried(step, host)
         results.append(result)
-        host.log(
-            f"{host.operator}: {describe(step.action)}: {result.result.value}"
-            f" {visible(result.message)} because {visible(', '.join(step.because))}"
-        )
+        because = ", ".join(step.because)
+        told = f"{describe(step.action)}: {result.result.value} {result.message} because {because}"
+        host.log(visible(f"{host.operator}: {told}", _LOGGED))
         if result.result is not Result.DONE:
             break
     return tuple(results)

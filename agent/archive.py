@@ -79,7 +79,7 @@ def remedy(finding: Finding) -> Optional[str]:
 def _finding(check: Check, finding: Finding, planned: frozenset[Action]) -> dict[str, Any]:
     reason = REASONS.get(finding.reason or "")
     side = finding.side or (reason.side if reason else None)
-    impact = reason.impact if reason and finding.outcome is not Outcome.PASS else None
+    impact = finding.impact or (reason.impact if reason else None)
     return {
         "subject": finding.subject,
         "peer": finding.peer,

@@ -162,10 +162,13 @@ def _list_checks() -> int:
 
 def _facts(arguments: argparse.Namespace) -> int:
     host = Host(_directory(arguments.root))
-    record = own_record.build(observe(host, _settings(host, arguments.config)))
+    snapshot = observe(host, _settings(host, arguments.config))
+    record = own_record.build(snapshot)
     if isinstance(record, Unreadable):
         return _complain(f"this host's record cannot be known: {record.reason}", CANNOT_TELL)
     sys.stdout.write(record_text(record))
+    if own_record.doubt(snapshot):
+        _complain(f"warning: {own_record.doubt(snapshot)}", READY)
     return READY
 
 

@@ -10,6 +10,7 @@ from agent.model import (
     Account,
     Instances,
     Mount,
+    NovaConfig,
     PublicKey,
     Record,
     Snapshot,
@@ -34,6 +35,9 @@ def build(snapshot: Snapshot) -> Union[Record, Unreadable]:
         return Unreadable("; ".join(nova.problems) or "the address peers dial is not known")
     if not snapshot.host.host_keys:
         return Unreadable("no host key of sshd can be read")
+    hidden = _hidden_key(snapshot)
+    if hidden:
+        return Unreadable(hidden)
     record = Record(
         name=nova.host,
         present=True,
@@ -60,6 +64,28 @@ def _spelled(address: str) -> str:
         return str(ip_address(address))
     except ValueError:
         return address.lower()
+
+
+def _hidden_key(snapshot: Snapshot) -> str:
+    """Why the public halves cannot be known; "" where they are, also when there is no key yet."""
+    client = snapshot.client_for("")
+    if isinstance(client, Unreadable) and snapshot.host.live:
+        return f"which keys nova has is not known: {client.reason}"
+    keys = [identity.key for identity in snapshot.identities]
+    if keys and all(isinstance(key, Unreadable) for key in keys):
+        path, key = snapshot.identities[0].path, keys[0]
+        return f"the public half of {path} cannot be read: {key.reason if isinstance(key, Unreadable) else ''}"
+    return ""
+
+
+def doubt(snapshot: Snapshot) -> str:
+    """What is odd about the record though it says what Nova would do; "" where nothing is."""
+    ours, dialled = set(snapshot.host.addresses), snapshot.host.dialled
+    if isinstance(snapshot.nova, NovaConfig) and snapshot.host.live and not ours & set(dialled):
+        return (
+            f"{snapshot.nova.address}, the address peers will dial, is on no interface of this host"
+        )
+    return ""
 
 
 def differences(told: Record, true: Record) -> tuple[str, ...]:

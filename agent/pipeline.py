@@ -52,13 +52,13 @@ class Request:
 
 def check(host: Host, want: Settings, request: Request) -> Report:
     """Look, dial, judge.  Changes nothing and saves nothing."""
-    started = time.monotonic()
+    started = _begun(host, request)
     return _report(host, want, request, started, _dialled(host, want, request, started), ())
 
 
 def planned(host: Host, want: Settings, request: Request) -> Report:
     """What `fix` would do: from local facts and records alone, nobody is dialled."""
-    started = time.monotonic()
+    started = _begun(host, request)
     quiet = replace(request, probing=False)
     return _report(host, want, quiet, started, observe(host, want), ())
 
@@ -67,7 +67,7 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
     """Plan and apply until nothing is left to do, then look again and dial once.  Raises state.Locked, OSError."""
     from agent import apply, state  # a plain check pays for neither
 
-    started = time.monotonic()
+    started = _begun(host, request)
     applied: list[StepResult] = []
     with state.fixing(host):
         for _ in range(_PASSES):
@@ -84,6 +84,12 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
                 break
     snapshot = _dialled(host, want, request, started)
     return _report(host, want, request, started, snapshot, tuple(applied))
+
+
+def _begun(host: Host, request: Request) -> float:
+    started = time.monotonic()
+    host.deadline = started + request.timeout
+    return started
 
 
 def _new(made: Plan, applied: Sequence[StepResult]) -> Plan:
@@ -154,5 +160,5 @@ def _report(
         plan=plan.make(results),
         applied=applied,
         omitted=omitted,
-        probed=bool(chosen),
+        probed=bool(chosen) or (request.probing and bool(rows) and not request.peer),
     )

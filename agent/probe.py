@@ -6,6 +6,7 @@ The verdict is that of the real ssh, scp and rsync.  Added are only `-v` and `-o
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from agent.host import Completed, Host
 from agent.model import Account, Attempt, NovaConfig
 
 PREFIX = "7e512ea9"  # first group of every probe directory's name
+LEFT = re.compile(PREFIX + r"-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SIZE = 512 << 10  # bytes copied; a smaller file hides MTU trouble
 _CLEANING = 10.0  # seconds
 _QUIET = ("-v", "-o", "UpdateHostKeys=no")
@@ -80,6 +82,11 @@ def dial(dialer: Dialer, target: Target, *, itself: bool = False) -> Attempt:
     attempt = Attempt(target.name, target.address, target.port, (), None, None, "", 0.0, at)
     made = _make_directory(dialer, target, directory)
     attempt = _after(attempt, made, "directory")
+    if itself and attempt.reason is None and not _visible(dialer, directory):
+        detail = "mkdir said it succeeded and made nothing"
+        stages = attempt.passed[: _STAGES.index("shell")]
+        reason = "shell_refuses_commands"
+        return replace(attempt, passed=stages, stage="shell", reason=reason, detail=detail)
     if attempt.reason is None:
         attempt = replace(attempt, shared=not itself and _visible(dialer, directory))
         if attempt.shared:
@@ -102,7 +109,7 @@ def _make_directory(
 ) -> tuple[str, Completed]:
     if dialer.config.transport != "rsync":
         return _ssh(dialer, target, "mkdir", "-p", str(directory))
-    made = dialer.run(["mktemp", "-d"])
+    made = _temporary_directory(dialer)
     tree = made.stdout.strip()
     if not made.ok or not tree:
         return "rsync", made
@@ -113,6 +120,16 @@ def _make_directory(
         return _rsync(dialer, target, argv)
     finally:
         dialer.clean(["rm", "-rf", tree])
+
+
+def _temporary_directory(dialer: Dialer) -> Completed:
+    """Where Python's tempfile, and so Nova's RsyncDriver, would make one."""
+    wanted = (dialer.config.tempdir, dialer.environment.get("TMPDIR"))
+    for parent in (*(each for each in wanted if each), "/tmp", "/var/tmp", "/usr/tmp"):
+        made = dialer.run(["mktemp", "-d", "-p", parent])
+        if made.ok:
+            break
+    return made
 
 
 def _touch(dialer: Dialer, target: Target, directory: PurePosixPath) -> tuple[str, Completed]:
@@ -152,6 +169,10 @@ def _after(
     proved = set(attempt.passed) | set(ssh_trace.reached(done.stderr))
     key = ssh_trace.server_host_key(done.stderr) or attempt.server_key
     failure = _failure(tool, done)
+    if failure is not None and stage == "directory" and failure.stage == "copy":
+        failure = replace(
+            failure, stage="directory"
+        )  # rsync makes the directory with a copy of its own
     if failure is None:
         proved |= set(_STAGES[: _STAGES.index(stage) + 1])
         if ssh_trace.multiplexed(done.stderr):
@@ -195,7 +216,8 @@ def _with_modes(dialer: Dialer, attempt: Attempt, directory: PurePosixPath) -> A
 
 
 def _may_exist(attempt: Attempt) -> bool:
-    return attempt.reason is None or attempt.stage in ("directory", "copy")
+    ended_by_us = attempt.stage == "shell" and attempt.reason == "too_slow"
+    return attempt.reason is None or attempt.stage in ("directory", "copy") or ended_by_us
 
 
 def _cleaned(attempt: Attempt, call: tuple[str, Completed], directory: PurePosixPath) -> Attempt:

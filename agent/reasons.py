@@ -157,12 +157,13 @@ tool_missing | a program Nova starts is not in nova-compute's PATH | install it 
 rsync_missing_on_peer | rsync is not installed where the copy arrives | apt install rsync
 
 # Instances directory
-[here rollback directory]
+[here error_stopped directory]
 instances_missing | the instances directory does not exist | agent --fix, or: install -d -o nova -g nova -m 755 the directory
 instances_not_directory | the instances path is no directory | move it away
 instances_not_writable | nova cannot write in the instances directory | agent --fix, or: chown nova:nova the directory (not what is in it)
-directory_denied | nova may not make a directory in the instances directory | chown nova:nova that directory on that host
 read_only | the file system of the instances directory is read-only | find out why the kernel or the administrator made it so, then remount it
+[here rollback directory]
+directory_denied | nova may not make a directory in the instances directory | chown nova:nova that directory on that host
 [here - -]
 little_room | less room than the site's threshold where instances live | free room before a large guest arrives
 stale_resize | an earlier resize left its directory behind | look whether its guest still needs it before you remove it
@@ -178,6 +179,7 @@ record_invalid | a peer record cannot be used | have the host named write it aga
 record_conflict | two records claim one name or address: neither claim is used | remove the one that is wrong
 record_newer | a record was written by a newer agent | upgrade the agent on this host
 record_stale | this host's own record no longer says what is true | hand the new one round: agent facts
+[inventory error_destination -]
 image_cache_differs | two hosts keep base images in different directories: the moved disk would not find its backing file | the same [image_cache]subdirectory_name on both
 [inventory wrong_disk -]
 duplicate_address | two hosts have the same address: Nova would copy the disk onto the source itself and start a blank one | give each host its own my_ip
@@ -186,6 +188,8 @@ instances_path_differs | two hosts keep instances in different places: Nova woul
 uid_differs | nova has different uids on hosts that share storage | the same uid on every host, and chown the files
 
 # What a dial met
+[peer rollback directory]
+command_missing | nova's login there does not find mkdir, rm or touch | correct the PATH that nova's shell start-up files or /etc/environment set on that host
 [peer rollback auth]
 user_key_missing | this host does not accept that peer's key | agent --fix, once the peer's record with its key is in peers.d
 user_key_refused | the line with that peer's key has options that refuse it | correct from=, expiry-time or the options of that line
@@ -219,6 +223,15 @@ def _reasons(table: str) -> Iterator[Reason]:
         elif line and not line.startswith("#"):
             code, cause, remedy = (cell.strip() for cell in line.split("|"))
             yield Reason(code, cause, side, impact, stage, remedy)
+
+
+def impact_at(reason: Reason, stage: Optional[Stage]) -> Optional[Impact]:
+    """What a failure met at this stage of a dial does to the guest: Nova powers it off between mkdir and the copy."""
+    if stage is Stage.COPY and reason.impact is Impact.ROLLBACK:
+        return Impact.ERROR_STOPPED
+    if stage not in (None, Stage.COPY, Stage.CLEANUP) and reason.impact is Impact.ERROR_STOPPED:
+        return Impact.ROLLBACK
+    return reason.impact
 
 
 REASONS: dict[str, Reason] = {reason.code: reason for reason in _reasons(_TABLE)}

@@ -71,6 +71,10 @@ def dry_run(report: Report, style: Style) -> str:
     out = [f"--fix would make {_count(len(steps), 'change')}:"] if steps else []
     for step in steps:
         out += _step(step, style)
+    if steps:
+        out.append(
+            "--fix looks again afterwards; a step that only these make possible is done and shown then."
+        )
     for conflict in report.plan.conflicts:
         out.append(f"  CONFLICT over {visible(conflict.slot)}, none of these is done:")
         out += [f"    {visible(describe(action), _LIMIT)}" for action in conflict.actions]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
 from agent.formats import known_hosts, places
 from agent.host import Host
-from agent.model import Account, Attempt, NovaConfig, Record, Snapshot
+from agent.model import Account, Attempt, ClientConfig, File, NovaConfig, Record, Snapshot
 from agent.observe import nova, tools
-from agent.probe import SIZE, Dialer, Target, dial
+from agent.probe import LEFT, SIZE, Dialer, Target, dial
+
+_LENIENT = ("no", "off", "false", "accept-new")
+_OLD = 3600.0  # seconds after which a probe's directory belongs to a prober that is no more
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ def dial_all(
         return (), ()
     if not host.can_be(account) or not places.is_one_word(config.instances_path):
         return (), ()  # unquoted, `rm -rf` of such a path would reach further than the probe
+    _sweep(host, account, config)
     try:
         with host.scratch() as scratch:
             payload = os.path.join(scratch, "disk")
@@ -51,11 +56,61 @@ def dial_all(
             words = environment(host, config)
             dialer = Dialer(host, account, config, payload, words, limits.command, limits.left)
             mine = tuple(_self_targets(snapshot, config, scratch))
-            theirs = tuple(Target(peer.name, peer.address) for peer in peers)
+            theirs = tuple(_target(host, snapshot, account, peer, scratch) for peer in peers)
             return _round(dialer, theirs, mine, limits, progress)
     except OSError as error:
         why = f"nobody was dialled: {error.filename or 'a temporary file'}: {error.strerror}"
         return tuple(_not_dialled(host, peer, why) for peer in peers), ()
+
+
+def _target(host: Host, snapshot: Snapshot, account: Account, peer: Record, scratch: str) -> Target:
+    """As Nova dials it; where ssh would write down a new host key, it gets a copy of nova's file to read from.
+
+    A check must not make ssh trust anybody for good.
+    """
+    client = snapshot.client_for(peer.address)
+    plain = Target(peer.name, peer.address)
+    if not isinstance(client, ClientConfig) or client.one("stricthostkeychecking") not in _LENIENT:
+        return plain
+    path = os.path.join(scratch, f"known_hosts_of_{account.name}")
+    if not os.path.exists(path):
+        files = places.known_hosts(client, account)
+        seen = (snapshot.file(each) for each in files if account.home in each.parents)
+        texts = [each.content for each in seen if isinstance(each, File) and each.content]
+        Path(path).write_bytes(b"\n".join(texts))
+        os.chmod(path, 0o440)
+        if host.privileged:
+            os.chown(path, 0, account.gid)
+    return replace(plain, options=("-o", f"UserKnownHostsFile={path}"))
+
+
+def _sweep(host: Host, account: Account, config: NovaConfig) -> None:
+    """Remove what a killed prober left here: as nova, an hour old, and nothing but the probe's own files in it."""
+    try:
+        host.call_as(account, _swept, str(config.instances_path), host.now().timestamp())
+    except OSError:
+        return  # what stands in the way there is told by the checks
+
+
+def _swept(path: str, now: float) -> int:
+    """Runs as nova.  The number of directories removed."""
+    removed = 0
+    for name in os.listdir(path):
+        directory = os.path.join(path, name)
+        if not LEFT.fullmatch(name) or not _is_old_directory(directory, now):
+            continue
+        names = os.listdir(directory)
+        if all(each == "disk" or each.endswith(".tmp") for each in names):
+            for each in names:
+                os.unlink(os.path.join(directory, each))
+            os.rmdir(directory)
+            removed += 1
+    return removed
+
+
+def _is_old_directory(path: str, now: float) -> bool:
+    found = os.lstat(path)
+    return stat.S_ISDIR(found.st_mode) and found.st_mtime < now - _OLD
 
 
 def _round(
@@ -71,7 +126,9 @@ def _round(
     def one(target: Target) -> Optional[Attempt]:
         if limits.left() <= 0:
             return None
-        with dialer.host.exclusive(f"probe {target.name}"):
+        with dialer.host.exclusive(f"probe {target.name}", limits.left) as ours:
+            if not ours or limits.left() <= 0:
+                return None
             attempt = dial(dialer, target, itself=target in mine)
         if limits.stop.is_set() and attempt.reason is not None:
             return None  # it was we who ended it

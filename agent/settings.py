@@ -49,6 +49,11 @@ def _word(entry: Entry) -> str:
     return entry.text
 
 
+def _host(entry: Entry) -> str:
+    """A host name as records have it: lower case."""
+    return _word(entry).lower()
+
+
 def _version(entry: Entry) -> str:
     if entry.type not in ("str", "int", "float") or not entry.text.strip():
         raise ValueError('expected a version such as "26.2.2"')
@@ -104,7 +109,7 @@ _KEYS: dict[str, tuple[str, Callable[[Entry], Any]]] = {
     "nova.release": ("nova_release", _version),
     "nova.instances_path": ("nova_instances_path", _path),
     "nova.config_files": ("nova_config_files", _each(_path)),
-    "peers.ignore": ("peers_ignore", _each(_word)),
+    "peers.ignore": ("peers_ignore", _each(_host)),
     "trust.networks": ("trust_networks", _each(_network)),
     "trust.from": ("trust_from", _each(_network)),
     "probe.peers": ("probe_peers", _number(1)),

@@ -21,7 +21,7 @@ from agent.model import (
     Role,
     Snapshot,
 )
-from agent.reasons import REASONS, Impact, Side, Stage
+from agent.reasons import REASONS, Impact, Side, Stage, impact_at
 from agent.settings import Settings
 
 # Findings about a peer that no dial can disprove: everything "works" and the disk is lost or somewhere else.
@@ -42,7 +42,8 @@ def settle(results: Iterable[CheckResult], snapshot: Snapshot) -> tuple[CheckRes
     """The same results, with each prediction that a dial disproved turned into `prediction_disagrees`."""
     by_peer = {a.name: frozenset(a.passed) for a in snapshot.dials}
     passed = {
-        Role.SOURCE: frozenset(stage for stages in by_peer.values() for stage in stages),
+        # One peer's words before the login prove nothing for the whole host: only a dial that came through does.
+        Role.SOURCE: frozenset(s for a in snapshot.dials if a.reason is None for s in a.passed),
         # What passes on one port says nothing about another.
         Role.DESTINATION: frozenset(
             s for a in snapshot.self_dials if a.port == snapshot.port for s in a.passed
@@ -94,6 +95,7 @@ def rows(
     found = tuple(results)
     dials = {attempt.name: attempt for attempt in snapshot.dials}
     silent = _silent(found)
+    conflicted = frozenset(r.name for r in snapshot.records.conflicted)
     known = {r.name: r for r in snapshot.records.peers(own)}
     known.update({r.name: r for r in snapshot.records.conflicted if r.present and r.name != own})
     made = []
@@ -103,7 +105,9 @@ def rows(
                 PeerRow(name, record.address, Outcome.SKIP, message="peers.ignore names it")
             )
             continue
-        if name in dials:
+        if name in conflicted:
+            row = _conflicting(record)
+        elif name in dials:
             row = _row(record, dials[name], found)
         else:
             row = earlier.get(name) or _undialled(record, snapshot, chosen=name in chosen)
@@ -137,6 +141,12 @@ def _overruled(row: PeerRow, finding: Finding) -> PeerRow:
         impact=reason.impact,
         message=finding.message,
     )
+
+
+def _conflicting(record: Record) -> PeerRow:
+    message = "its record and another claim one name or address, so neither is used"
+    said = ("record_conflict", Side.INVENTORY, None, message)
+    return PeerRow(record.name, record.address, Outcome.UNKNOWN, None, *said)
 
 
 def _undialled(record: Record, snapshot: Snapshot, *, chosen: bool) -> PeerRow:
@@ -173,14 +183,15 @@ def _filled(
     record: Record, attempt: Attempt, outcome: Outcome, code: Optional[str], side: Optional[Side]
 ) -> PeerRow:
     reason = REASONS.get(code or "")
+    stage = Stage(attempt.stage) if attempt.stage else None
     return PeerRow(
         name=record.name,
         address=attempt.address,
         outcome=outcome,
-        stage=Stage(attempt.stage) if attempt.stage else None,
+        stage=stage,
         reason=code,
         side=side or (reason.side if reason else None),
-        impact=reason.impact if reason and outcome is Outcome.FAIL else None,
+        impact=impact_at(reason, stage) if reason and outcome is Outcome.FAIL else None,
         message=attempt.detail or "Nova's own lines work",
         checked_at=attempt.at,
         seconds=attempt.seconds,

@@ -72,9 +72,12 @@ def test_before_there_is_a_key_none_is_told() -> None:
     assert built(a_host(identities=())).user_keys == ()
 
 
-def test_a_key_that_could_not_be_derived_is_not_told() -> None:
+def test_a_record_without_the_key_there_is_would_be_wrong() -> None:
     broken = Identity(KEY, novas(), Unreadable("passphrase"), a_key("beside it"))
-    assert built(a_host(identities=(broken,))).user_keys == ()
+    assert isinstance(own_record.build(a_host(identities=(broken,))), Unreadable)
+    blind = a_host(identities=(), client=Unreadable("only root can ask"))
+    assert isinstance(own_record.build(blind), Unreadable)
+    assert built(a_host(identities=())).user_keys == ()
 
 
 @pytest.mark.parametrize(
@@ -151,3 +154,9 @@ def test_order_and_comments_are_no_difference() -> None:
     one = a_peer("c2", host_keys=(a_key("a"), a_key("b")), names=("x", "y"))
     other = replace(one, host_keys=(a_key("b", "new"), a_key("a")), names=("y", "x"))
     assert own_record.differences(one, other) == ()
+
+
+def test_an_address_that_is_not_here_is_doubted_and_still_told():
+    elsewhere = a_host(host={"addresses": ("10.100.0.9",)})
+    assert "no interface" in own_record.doubt(elsewhere)
+    assert own_record.doubt(a_host()) == ""

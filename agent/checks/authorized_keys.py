@@ -208,7 +208,7 @@ class _Look:
                 text = (
                     f"{each.path}:{entry.number} still accepts a key of the withdrawn host {name}"
                 )
-                remedy = f"sudo -u {self.account.name} sed -i {entry.number}d {each.path}"
+                remedy = f"sudo -u {self.account.name} sed -i '{entry.number}s/^/#/' {each.path}"
                 yield warned(str(each.path), "withdrawn_key", text, peer=name, remedy=remedy)
 
 

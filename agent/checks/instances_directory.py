@@ -65,6 +65,9 @@ def _directory(
     subject = str(instances.path)
     if isinstance(seen, Unreadable):
         return unknown(subject, unseen(snapshot), seen.reason)
+    if isinstance(seen, Absent) and seen.link:
+        text = f"{subject} is a link to {seen.link}, where nothing is, expected a directory"
+        return failed(subject, "instances_not_directory", text)
     if isinstance(seen, Absent):
         return _missing(snapshot, want, account, instances)
     if seen.kind is not Kind.DIRECTORY:

@@ -135,7 +135,10 @@ class _Look:
         lacking = [n for n in names if self._verdict(peer, client, n).state == known_hosts.UNKNOWN]
         if lacking:
             text = f"no line for {', '.join(lacking)}, expected one for each name of {peer.name}"
-            yield warned(peer.name, "host_key_name_unknown", text, *self.fix, peer=peer.name)
+            remedy = None if self.fix else _by_hand(",".join(lacking), peer)
+            yield warned(
+                peer.name, "host_key_name_unknown", text, *self.fix, peer=peer.name, remedy=remedy
+            )
 
     def _verdict(self, peer: Record, client: ClientConfig, name: str) -> known_hosts.HostKeyVerdict:
         algorithms = client.one("hostkeyalgorithms").split(",")
@@ -193,7 +196,7 @@ def _dialled(snapshot: Snapshot, client: ClientConfig, address: str) -> str:
 
 def _by_hand(name: str, peer: Record) -> str:
     """Where nothing that ssh reads is ours to write in."""
-    line = known_hosts.entry_line([name], peer.host_keys[0]).decode()
+    line = known_hosts.entry_line(name.split(","), peer.host_keys[0]).decode()
     return f"add to a known_hosts file that ssh reads for nova: {line}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Optional
 
+from agent.formats import mounts
 from agent.formats.matching import canonical_address
 from agent.model import (
     Absent,
@@ -27,12 +28,6 @@ from agent.model import (
 )
 from agent.reasons import Side
 from agent.settings import Settings
-
-_SHARED = frozenset(
-    "nfs nfs4 cephfs ceph glusterfs lustre gpfs ocfs2 gfs2 cifs smb3 9p beegfs".split()
-)
-_LOCAL_FUSE = frozenset(("fuse.lxcfs", "fuse.ntfs-3g", "fuse.bindfs", "fuse.mergerfs", "fuseblk"))
-
 
 _OF_ALL = {
     "instances_path_differs": "instances_path is {nova.instances_path}",
@@ -103,7 +98,7 @@ def _storage(snapshot: Snapshot, peer: Record) -> Optional[Finding]:
     theirs = peer.storage
     if mount is None or theirs is None:
         return None
-    here, there = _is_shared(mount.fstype), _is_shared(theirs.fstype)
+    here, there = mounts.is_shared(mount.fstype), mounts.is_shared(theirs.fstype)
     if here != there:
         text = f"{name} keeps instances on {theirs.fstype}, expected {mount.fstype} as here"
         return warned(name, "storage_differs", text, peer=name)
@@ -117,10 +112,6 @@ def _storage(snapshot: Snapshot, peer: Record) -> Optional[Finding]:
 def _mount(instances: object) -> Optional[Mount]:
     mount = instances.mount if isinstance(instances, Instances) else Absent()
     return mount if isinstance(mount, Mount) else None
-
-
-def _is_shared(fstype: str) -> bool:
-    return fstype in _SHARED or (fstype.startswith("fuse.") and fstype not in _LOCAL_FUSE)
 
 
 def _address(text: str) -> str:

@@ -19,7 +19,7 @@ from agent.model import (
     skipped,
     warned,
 )
-from agent.reasons import Side, Stage
+from agent.reasons import REASONS, Side, Stage, impact_at
 from agent.settings import Settings
 
 _SEARCH, _READ = 0o1, 0o4
@@ -61,7 +61,10 @@ def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
     expected = "expected Nova's commands and the copy to work"
     # Another port than the one peers dial may be there for something else.
     say = failed if attempt.port == snapshot.port else warned
-    return replace(say(subject, attempt.reason, f"{text}, {expected}"), side=Side.HERE)
+    finding = say(subject, attempt.reason, f"{text}, {expected}")
+    reason = REASONS.get(attempt.reason)
+    impact = impact_at(reason, Stage(attempt.stage)) if reason and attempt.stage else None
+    return replace(finding, side=Side.HERE, impact=impact)
 
 
 def _subject(attempt: Attempt) -> str:

@@ -22,7 +22,6 @@ from agent.model import (
     Kind,
     MakeDirectory,
     PublicKey,
-    SetMode,
     Snapshot,
     Unreadable,
     WriteFile,
@@ -103,7 +102,7 @@ def stale(
 def command(account: Account, name: str, file: str, entry: Entry) -> str:
     if account.home in PurePosixPath(file).parents:
         return f"sudo -u {account.name} ssh-keygen -R '{name}' -f {file}"
-    return f"sed -i {entry.number}d {file}"
+    return f"sed -i '{entry.number}s/^/#/' {file}"
 
 
 def exists(snapshot: Snapshot, account: Account, client: ClientConfig) -> bool:
@@ -185,7 +184,7 @@ def _global(snapshot: Snapshot, trust: HostTrust) -> list[Action]:
     if text != old:
         return [WriteFile(path, text, 0o644, 0, 0, old)]
     if isinstance(seen, File) and seen.mode & _PUBLIC_READ != _PUBLIC_READ:
-        return [SetMode(path, 0o644, seen.mode)]
+        return [WriteFile(path, text, 0o644, 0, 0, old)]  # wholly ours: written again, readable
     return []
 
 

@@ -14,6 +14,17 @@ _UNIT_ESCAPE = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 _ROOT = PurePosixPath("/")
 
 
+_SHARED = frozenset(
+    "nfs nfs4 cephfs ceph glusterfs lustre gpfs ocfs2 gfs2 cifs smb3 9p beegfs".split()
+)
+_LOCAL_FUSE = frozenset(("fuse.lxcfs", "fuse.ntfs-3g", "fuse.bindfs", "fuse.mergerfs", "fuseblk"))
+
+
+def is_shared(fstype: str) -> bool:
+    """Whether several hosts can have such a file system mounted at once."""
+    return fstype in _SHARED or (fstype.startswith("fuse.") and fstype not in _LOCAL_FUSE)
+
+
 def mountinfo(text: bytes) -> tuple[Mount, ...]:
     """All mounts, in the order of mounting."""
     found = (_mountinfo_line(line.split(b" ")) for line in text.split(b"\n"))

@@ -109,6 +109,7 @@ SEEN_BY: dict[str, tuple[tuple[str, str], ...]] = {
     "too_many_authentication_failures": (("self_dial", "source"),),
     "no_user_for_uid": (("nova_user", "source"),),
     "tool_missing": (("client_tools", "source"),),
+    "command_missing": (("self_dial", "destination"),),
     "permission_denied": (
         ("identity", "source"),
         ("authorized_keys", "destination"),

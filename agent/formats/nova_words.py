@@ -76,7 +76,7 @@ no_space | scp: write remote *: Failure
 no_space | scp: dest open *: Failure
 directory_denied | scp: dest open *: Permission denied
 copy_failed | scp: open local *: Permission denied
-tool_missing | bash: scp: command not found
+command_missing | bash: scp: command not found
 """
 SENTENCES = tuple(
     (reason.strip(), sentence.strip())

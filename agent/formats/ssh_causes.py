@@ -139,7 +139,7 @@ ON_PEER = (
         r"^scp: (?:dest open|remote open|remote mkdir) .*: Permission denied"
         r"|^rsync: .*failed: Permission denied \(13\)|^scp: [^ ]*: Permission denied$",
     ),
-    rule("tool_missing", "", r"\b(?:mkdir|touch|rm|scp): (?:command )?not found"),
+    rule("command_missing", "", r"\b(?:mkdir|touch|rm|scp): (?:command )?not found"),
     rule("forced_command", "shell", r"^Forbidden$"),
 )
 TOO_LONG = re.compile(r"Received message too long (\d{1,10})$")

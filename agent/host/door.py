@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import fcntl
 import hashlib
+import math
 import os
 import socket
 import syslog
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -20,7 +23,11 @@ from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
 from agent.model import Absent, Account, File, Kind, Unreadable
 
+# /tmp may be full, or closed to nova, which Nova's own copy would not notice.
+_SCRATCH = ("/run", "/tmp", "/var/tmp")
 _LOCKS = "/run/resize-agent"  # root's alone: nobody else can hold one of these
+_GLANCE = 0.1  # seconds between two tries for a lock
+_LEAST = 0.1  # seconds; what is asked when the time is up fails at once and says so
 _LOOK_TIMEOUT = 20.0  # seconds for one batch of looks; a dead NFS server must not hang the agent
 
 
@@ -38,6 +45,7 @@ class Host:
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.realpath(root)
         self.halted: Callable[[], bool] = bool  # asked while a program runs; True ends it
+        self.deadline = math.inf  # of the run, on the monotonic clock; no program outlives it
 
     @property
     def live(self) -> bool:
@@ -116,9 +124,10 @@ class Host:
         to_its_end: bool = False,
     ) -> Completed:
         """`to_its_end`: also when the run is being stopped, for what must be cleaned up."""
+        left = self.deadline - time.monotonic()
         return programs.run(
             argv,
-            timeout=timeout,
+            timeout=timeout if to_its_end else max(_LEAST, min(timeout, left)),
             account=account,
             environment=environment,
             halted=bool if to_its_end else self.halted,
@@ -150,7 +159,7 @@ class Host:
             return None
 
     def processes(self, name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """(pid, command line) of every process one of whose first words is a program called `name`."""
+        """(pid, command line) of every process that is the program `name`, or Python running it."""
         import psutil
 
         for process in psutil.process_iter():
@@ -158,7 +167,7 @@ class Host:
                 argv = tuple(process.cmdline())
             except psutil.Error:
                 continue
-            if any(os.path.basename(word.rstrip(":")) == name for word in argv[:3]):
+            if _program(argv) == name:
                 yield process.pid, argv
 
     def owner_of_process(self, pid: int) -> Optional[int]:
@@ -167,6 +176,13 @@ class Host:
         text = (seen.content or b"") if isinstance(seen, File) else b""
         uids = [line.split() for line in text.splitlines() if line.startswith(b"Uid:")]
         return int(uids[0][1]) if uids and len(uids[0]) > 1 else None
+
+    def executable(self, pid: int) -> str:
+        """The program file a process runs (proc_pid_exe(5)); "" where that cannot be seen."""
+        try:
+            return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+        except OSError:
+            return ""
 
     def environment(self, pid: int) -> dict[str, str]:
         """Of another process; empty where it cannot be read.  Secrets may be in it: keep what you need, no more."""
@@ -191,11 +207,18 @@ class Host:
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        """A directory of root's that everybody may pass through and read from; gone afterwards."""
+        """A directory of ours that everybody may pass through and read from; gone afterwards.  Raises OSError."""
         import shutil
         import tempfile
 
-        directory = tempfile.mkdtemp(prefix="resize-agent-")
+        for parent in _SCRATCH:
+            try:
+                directory = tempfile.mkdtemp(prefix="resize-agent-", dir=parent)
+                break
+            except OSError as error:
+                failure = error
+        else:
+            raise failure
         try:
             os.chmod(directory, 0o755)
             yield directory
@@ -203,19 +226,40 @@ class Host:
             shutil.rmtree(directory, ignore_errors=True)
 
     @contextmanager
-    def exclusive(self, name: str) -> Iterator[None]:
-        """One holder on this machine at a time; others wait.  Without privilege there is nobody to wait for."""
+    def exclusive(self, name: str, left: Callable[[], float]) -> Iterator[bool]:
+        """One holder on this machine at a time; False where it was not to be had in the seconds that are left."""
         if not self.privileged:
-            yield
+            yield True  # there is nobody to wait for
             return
         os.makedirs(_LOCKS, mode=0o700, exist_ok=True)
         path = os.path.join(_LOCKS, hashlib.sha256(name.encode()).hexdigest()[:32])
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            yield _locked(descriptor, left)
         finally:
             os.close(descriptor)
+
+
+def _locked(descriptor: int, left: Callable[[], float]) -> bool:
+    """flock(2) has no time limit of its own."""
+    pause = threading.Event()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left() <= 0:
+                return False
+            pause.wait(_GLANCE)
+        else:
+            return True
+
+
+def _program(argv: tuple[str, ...]) -> str:
+    """The name of what a command line runs; of an interpreter the script it was given."""
+    words = [os.path.basename(word.rstrip(":")) for word in argv[:1]]
+    if words and words[0].startswith("python"):
+        words = [os.path.basename(word) for word in argv[1:] if not word.startswith("-")]
+    return words[0] if words else ""
 
 
 def _look_all(root: str, words: list[tuple[str, bool]]) -> list[Any]:

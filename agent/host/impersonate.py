@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional
 
 from agent.model import Account
 
+_BURYING = 2.0  # seconds
 _MAX_ANSWER = 64 << 20
 
 
@@ -38,9 +39,16 @@ def call(account: Account, timeout: float, function: Callable[..., Any], *args: 
         answer = _collect(reading, time.monotonic() + timeout)
     finally:
         os.close(reading)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _bury(child)
     return _unwrapped(answer, account)
+
+
+def _bury(child: int) -> None:
+    """Ends the child; one that hangs in the kernel (dead NFS) is left to it."""
+    os.kill(child, signal.SIGKILL)
+    deadline = time.monotonic() + _BURYING
+    while os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+        select.select([], [], [], 0.001)
 
 
 def _answer(

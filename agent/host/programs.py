@@ -14,6 +14,7 @@ from typing import IO, Any, Callable, Optional
 from agent.model import Account
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C", "TZ": "UTC"}
+_BURYING = 2.0  # seconds that a killed program may take to be gone
 _GLANCE = 0.2  # seconds between two questions whether the run was stopped
 _MAX_OUTPUT = 1 << 20  # bytes of each stream; what comes after is read and dropped
 
@@ -125,7 +126,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
-    process.wait()
+    try:
+        process.wait(_BURYING)
+    except subprocess.TimeoutExpired:
+        pass  # in the kernel's hands (dead NFS): not even SIGKILL ends it now, and we do not wait
     for stream in (process.stdout, process.stderr):
         if stream is not None:
             stream.close()

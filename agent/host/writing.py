@@ -83,7 +83,7 @@ def replace_file(
 ) -> None:
     """The whole text at once: temporary file beside it, fsync, rename, fsync of the directory.
 
-    An existing file keeps its owner, mode, ACL and label; `mode` and `owner` are for a new one.
+    An existing file keeps its owner, ACL and label, and in a user's directory its mode; `owner` is for a new one.
     """
     with parent_of(root, path) as (directory, name):
         old = _same(directory, name, path, replaces)
@@ -101,6 +101,8 @@ def replace_file(
                     _give(descriptor, *owner, mode)
                 else:
                     _copy_attributes(old, descriptor)
+                    if owner[0] == 0 == os.fstat(old).st_uid:
+                        os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -60,6 +60,7 @@ class Finding:
     peer: Optional[str] = None
     remedy: Optional[str] = None
     side: Optional[Side] = None
+    impact: Optional[Impact] = None  # where it is another than the reason's
     fix: tuple[Action, ...] = ()
 
 

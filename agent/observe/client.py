@@ -27,6 +27,7 @@ Seen = Union[File, Absent, Unreadable]
 Config = Union[ClientConfig, Absent, Unreadable]
 SSH_CONFIG = PurePosixPath("/etc/ssh/ssh_config")
 _SELECTIVE = ("host", "match")
+_ASKING = 10.0  # seconds
 _MOST_ASKED = (
     30  # `ssh -G` is asked for each peer only where Host or Match blocks could tell them apart
 )
@@ -69,10 +70,12 @@ def _configs(
 ) -> dict[str, Config]:
     first = peers[0].address if peers else "192.0.2.1"  # RFC 5737: an address nobody has
     configs = {"": _ask(host, account, first)}
-    if _tells_apart(host, account):
+    if isinstance(configs[""], ClientConfig) and _tells_apart(host, account):
+        configs[""] = _ask(host, account, "192.0.2.1")
         for peer in peers[:_MOST_ASKED]:
             configs[peer.address] = _ask(host, account, peer.address)
-        configs[""] = _ask(host, account, "192.0.2.1")
+            if isinstance(configs[peer.address], Unreadable):
+                break  # once is enough to know that it hangs or is refused
     return configs
 
 
@@ -80,9 +83,11 @@ def _ask(host: Host, account: Account, address: str) -> Config:
     """`ssh -G` as nova: run as root it would run nova's `Match exec` as root."""
     if not host.can_be(account):
         return Unreadable(f"only root can ask ssh as {account.name}")
-    done = host.run(["ssh", "-G", address, "true"], account=account, timeout=10)
+    done = host.run(["ssh", "-G", address, "true"], account=account, timeout=_ASKING)
     if done.missing:
         return Absent()
+    if done.returncode is None:
+        return Unreadable("ssh -G took too long: is there a `Match exec` in nova's configuration?")
     if not done.ok:
         return Unreadable(
             visible(done.stderr.strip().splitlines()[0] if done.stderr.strip() else "ssh -G failed")

@@ -25,18 +25,6 @@ from agent.observe.accounts import People
 FSTAB = PurePosixPath("/etc/fstab")
 MOUNTINFO = PurePosixPath("/proc/self/mountinfo")
 UNITS = PurePosixPath("/etc/systemd/system")
-NETWORK_TYPES = (
-    "nfs",
-    "nfs4",
-    "ceph",
-    "fuse.ceph",
-    "glusterfs",
-    "fuse.glusterfs",
-    "lustre",
-    "gpfs",
-    "ocfs2",
-    "gfs2",
-)
 _MOST_LOOKED_AT = 20_000  # inodes below the leftovers
 
 
@@ -71,7 +59,7 @@ def look(
         free_bytes=inner.get("free_bytes"),
         free_inodes=inner.get("free_inodes"),
         total_bytes=inner.get("total_bytes"),
-        expected_mounts=tuple(_expected(host, path, records)),
+        expected_mounts=tuple(dict.fromkeys(_expected(host, (path, real), records))),
         qemu_enters=_enters(host, people.qemu, path),
         leftovers=tuple((name, uid, removable) for name, uid, removable in inner["leftovers"]),
     )
@@ -109,9 +97,12 @@ def _inside(path: str) -> dict[str, Any]:
         return found
     for name in sorted(os.listdir(path)):
         if name.endswith("_resize"):
-            where = os.path.join(path, name)
-            uid = os.lstat(where).st_uid
-            found["leftovers"].append((name, uid, found["writable"] and _removable(where)))
+            try:
+                where = os.path.join(path, name)
+                uid = os.lstat(where).st_uid
+                found["leftovers"].append((name, uid, found["writable"] and _removable(where)))
+            except FileNotFoundError:
+                continue  # confirmed or reverted while we looked
     return found
 
 
@@ -122,14 +113,19 @@ def _existing(path: str) -> str:
 
 
 def _removable(top: str) -> bool:
-    """Whether shutil.rmtree would take it all: every directory that holds something must be ours to write in."""
+    """Whether shutil.rmtree would take it all: every directory that holds something must be ours to write in.
+
+    rmtree refuses a link at the top and unlinks those below it.
+    """
+    if stat.S_ISLNK(os.lstat(top).st_mode):
+        return False
     todo, looked = [top], 0
     while todo:
         here = todo.pop()
         looked += 1
-        if looked > _MOST_LOOKED_AT or stat.S_ISLNK(os.lstat(here).st_mode):
-            return looked <= _MOST_LOOKED_AT
-        if not os.path.isdir(here):
+        if looked > _MOST_LOOKED_AT:
+            return False
+        if os.path.islink(here) or not os.path.isdir(here):
             continue
         if not os.access(here, os.R_OK | os.X_OK):
             return False
@@ -149,21 +145,24 @@ def _mount(host: Host, real: PurePosixPath) -> Union[Mount, Unreadable]:
 
 
 def _expected(
-    host: Host, path: PurePosixPath, records: Records
+    host: Host, paths: tuple[PurePosixPath, ...], records: Records
 ) -> Iterable[tuple[PurePosixPath, str]]:
-    """(mountpoint, who says so) of every file system that belongs on the way to the instances."""
+    """(mountpoint, who says so) of every file system that belongs on the way to the instances, links followed or not."""
+    for mount, who in _told_mounts(host, records):
+        if any(mounts.expected_under((mount,), path) for path in paths):
+            yield mount.mountpoint, who
+
+
+def _told_mounts(host: Host, records: Records) -> Iterable[tuple[Mount, str]]:
     seen = host.file(FSTAB)
     if isinstance(seen, File) and seen.content:
-        for mount in mounts.expected_under(mounts.fstab(seen.content), path):
-            yield mount.mountpoint, str(FSTAB)
-    for unit, mount in _units(host):
-        if mounts.expected_under((mount,), path):
-            yield mount.mountpoint, str(unit)
+        yield from ((mount, str(FSTAB)) for mount in mounts.fstab(seen.content))
+    yield from ((mount, str(unit)) for unit, mount in _units(host))
     for record in records.records:
-        if record.storage is not None and record.storage.fstype in NETWORK_TYPES:
+        if record.storage is not None and mounts.is_shared(record.storage.fstype):
             told = _told(record.storage.mountpoint, record.storage.fstype)
-            if told is not None and mounts.expected_under((told,), path):
-                yield told.mountpoint, str(record.path)
+            if told is not None:
+                yield told, str(record.path)
 
 
 def _told(mountpoint: str, fstype: str) -> Optional[Mount]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Union
 
@@ -21,6 +22,11 @@ SSHD = PurePosixPath("/usr/sbin/sshd")
 OS_RELEASE = PurePosixPath("/etc/os-release")
 _BY_ADDRESS = re.compile(
     rb"^[ \t]*match[ \t=].*\b(?:address|host|localaddress|localport)\b|^[ \t]*(?:allow|deny)users[ \t=].*@",
+    re.IGNORECASE | re.MULTILINE,
+)
+_DROP_INS = PurePosixPath("/etc/ssh/sshd_config.d")
+_ELSEWHERE = re.compile(
+    rb"^[ \t]*include[ \t=]+(?!\"?/etc/ssh/sshd_config\.d/\*\.conf\"?[ \t]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _PUBLIC_HALVES = re.compile(r"ssh_host_[a-z0-9_]+_key\.pub")
@@ -45,10 +51,10 @@ def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> D
     configs = _configs(host, account, itself, peers)
     general = configs[""]
     if not isinstance(general, ServerConfig):
-        return Daemon(configs, _listening(host, None), tuple(_keys_on_disk(host, None)))
+        return Daemon(configs, _listening(host, None, itself), tuple(_keys_on_disk(host, None)))
     return Daemon(
         configs,
-        _listening(host, general),
+        _listening(host, general, itself),
         tuple(_keys_on_disk(host, general)),
         _files(host, account, [c for c in configs.values() if isinstance(c, ServerConfig)]),
     )
@@ -61,10 +67,13 @@ def _configs(
     arguments = _arguments_of_daemon(host)
     # Where no peer is asked about, this host itself is the client: it lies in the network that peers dial from.
     general = _ask(host, account, itself, _own_address(itself), arguments)
+    if isinstance(general, ServerConfig) and 22 not in general.ports:
+        general = _ask(host, account, itself, _own_address(itself), arguments, general.ports[0])
+    port = general.ports[0] if isinstance(general, ServerConfig) and 22 not in general.ports else 22
     configs: dict[str, Config] = {"": general}
-    if isinstance(general, ServerConfig) and peers and _tells_apart(host):
+    if isinstance(general, ServerConfig) and peers and _tells_apart(host, arguments):
         for peer in peers:
-            configs[peer.address] = _ask(host, account, itself, peer.address, arguments)
+            configs[peer.address] = _ask(host, account, itself, peer.address, arguments, port)
     return configs
 
 
@@ -73,12 +82,17 @@ def _own_address(itself: Self) -> str:
 
 
 def _ask(
-    host: Host, account: Account, itself: Self, address: str, arguments: Sequence[str]
+    host: Host,
+    account: Account,
+    itself: Self,
+    address: str,
+    arguments: Sequence[str],
+    port: int = 22,
 ) -> Config:
     if not host.privileged:
         return Unreadable("only root can ask sshd for its effective configuration")
-    who = f"user={account.name},host={address},addr={address},laddr={_own_address(itself)},lport=22"
-    done = host.run([str(SSHD), "-T", "-C", who, *arguments])
+    who = f"user={account.name},host={address},addr={address},laddr={_own_address(itself)}"
+    done = host.run([str(SSHD), "-T", "-C", f"{who},lport={port}", *arguments])
     if not done.ok:
         lines = done.stderr.strip().splitlines() or ["sshd -T failed"]
         return Unreadable(visible(lines[-1]))
@@ -90,7 +104,10 @@ def _arguments_of_daemon(host: Host) -> tuple[str, ...]:
 
     sshd rewrites its title to `sshd: /usr/sbin/sshd -D [listener] ...` and keeps its arguments in it.
     """
-    for _, argv in host.processes("sshd"):
+    for pid, argv in host.processes("sshd"):
+        # Anybody can call a process sshd: only root's own, running that very program, is asked what it was started with.
+        if host.owner_of_process(pid) != 0 or host.executable(pid) != str(SSHD):
+            continue
         words = " ".join(argv).partition("[listener]")[0].split()
         if words and ("[listener]" in " ".join(argv) or words[0].endswith("sshd")):
             return tuple(_kept(words))
@@ -107,12 +124,20 @@ def _kept(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _tells_apart(host: Host) -> bool:
-    directory = PurePosixPath("/etc/ssh/sshd_config.d")
-    names = host.names(directory)
-    dropped = [directory / name for name in names] if isinstance(names, tuple) else []
-    seen = [host.file(path) for path in (PurePosixPath("/etc/ssh/sshd_config"), *dropped)]
-    return any(isinstance(s, File) and s.content and _BY_ADDRESS.search(s.content) for s in seen)
+def _tells_apart(host: Host, arguments: Sequence[str]) -> bool:
+    """Whether the answer could depend on the client's address.  Files included from elsewhere are taken to say so."""
+    names = host.names(_DROP_INS)
+    dropped = [_DROP_INS / name for name in names] if isinstance(names, tuple) else []
+    seen = [host.file(path) for path in (_main_file(arguments), *dropped)]
+    texts = [s.content for s in seen if isinstance(s, File) and s.content]
+    return any(_BY_ADDRESS.search(text) or _ELSEWHERE.search(text) for text in texts)
+
+
+def _main_file(arguments: Sequence[str]) -> PurePosixPath:
+    if "-f" in arguments[:-1]:
+        return PurePosixPath(arguments[arguments.index("-f") + 1])
+    named = [word[2:] for word in arguments if word.startswith("-f/")]
+    return PurePosixPath(named[0] if named else "/etc/ssh/sshd_config")
 
 
 def _is_debian(host: Host) -> bool:
@@ -122,15 +147,28 @@ def _is_debian(host: Host) -> bool:
     return bool(re.search(rb"^ID(?:_LIKE)?=.*\b(?:debian|ubuntu)\b", text, re.MULTILINE))
 
 
-def _listening(host: Host, config: Union[ServerConfig, None]) -> Union[tuple[int, ...], Unreadable]:
-    """Those of sshd's ports on which somebody listens in this network namespace."""
+def _listening(
+    host: Host, config: Union[ServerConfig, None], itself: Self
+) -> Union[tuple[int, ...], Unreadable]:
+    """Those of sshd's ports on which somebody listens for the address that peers dial."""
     tables = [host.file(PurePosixPath(f"/proc/net/{name}")) for name in ("tcp", "tcp6")]
     texts = [s.content for s in tables if isinstance(s, File) and s.content]
     if not texts:
         return Unreadable("/proc/net/tcp cannot be read")
-    busy = {port for text in texts for port in sockets.listeners(text)}
+    busy = [found for text in texts for found in sockets.listeners(text)]
     wanted = config.ports if config is not None else (22,)
-    return tuple(port for port in wanted if port in busy)
+    return tuple(p for p in wanted if any(_serves(where, p, itself.dialled) for where in busy))
+
+
+def _serves(listener: tuple[str, int], port: int, dialled: tuple[str, ...]) -> bool:
+    address = ip_address(listener[0])
+    if listener[1] != port:
+        return False
+    if not dialled:  # nobody knows what is dialled: any socket but a loopback one will do
+        return not address.is_loopback
+    if address.is_unspecified:  # `::` takes IPv4 too, unless it is told not to
+        return address.version == 6 or any(":" not in each for each in dialled)
+    return str(address) in dialled
 
 
 def _keys_on_disk(host: Host, config: Union[ServerConfig, None]) -> Iterator[PublicKey]:

@@ -165,7 +165,7 @@ def test_a_foreign_line_of_a_withdrawn_host_is_reported_with_the_command():
     records = Records((a_peer("compute2"), a_tombstone("compute3")))
     [finding] = [f for f in evaluate(HEALTHY + text(line), records=records) if f.reason]
     assert (finding.reason, finding.peer, finding.fix) == ("withdrawn_key", "compute3", ())
-    assert finding.remedy == f"sudo -u nova sed -i 3d {KEYS}"
+    assert finding.remedy == f"sudo -u nova sed -i '3s/^/#/' {KEYS}"
 
 
 def test_trust_from_narrows_our_lines_without_a_gap():

@@ -10,7 +10,6 @@ from agent.model import (
     MakeDirectory,
     Outcome,
     Records,
-    SetMode,
     Unreadable,
     WriteFile,
 )
@@ -113,7 +112,7 @@ def test_a_wrong_line_beside_the_right_one_is_a_warning():
     found = evaluate(files={SYSTEM: old})
     assert seen(found) == {(Outcome.WARN, "withdrawn_key", "compute2")}
     [finding] = [f for f in found if f.reason]
-    assert finding.remedy == f"sed -i 1d {SYSTEM}" and finding.fix == ()
+    assert finding.remedy == f"sed -i '1s/^/#/' {SYSTEM}" and finding.fix == ()
 
 
 def test_a_revoked_key_is_nobodys_to_restore():
@@ -167,7 +166,7 @@ def test_a_foreign_line_for_a_withdrawn_host_is_reported_with_the_command():
     records = Records((a_peer("compute2"), a_tombstone("compute3")))
     found = evaluate(records=records, files={SYSTEM: foreign})
     [finding] = [f for f in found if f.reason == "withdrawn_key"]
-    assert (finding.peer, finding.remedy) == ("compute3", f"sed -i 2d {SYSTEM}")
+    assert (finding.peer, finding.remedy) == ("compute3", f"sed -i '2s/^/#/' {SYSTEM}")
 
 
 def test_a_host_that_moved_leaves_no_line_behind():
@@ -184,7 +183,7 @@ def test_no_trust_is_written_for_a_loopback_address():
 def test_nova_cannot_read_our_file():
     found = evaluate(files={OURS: a_file(HEALTHY, mode=0o600)})
     assert (Outcome.FAIL, "known_hosts_unreadable", None) in seen(found)
-    assert fixes(found) == {SetMode(OURS, 0o644, 0o600)}
+    assert fixes(found) == {WriteFile(OURS, HEALTHY, 0o644, 0, 0, HEALTHY)}
 
 
 def test_an_unreadable_file_that_is_not_needed_is_a_warning():

@@ -105,7 +105,7 @@ def test_the_words_alone_are_enough(code: int, stdout: str, stderr: str, reason:
     ("code", "tool", "stderr", "reason"),
     [
         (1, "scp", "scp: /var/lib/x: No space left on device", "no_space"),
-        (1, "scp", "bash: scp: command not found\nlost connection", "tool_missing"),
+        (1, "scp", "bash: scp: command not found\nlost connection", "command_missing"),
         (1, "scp", "protocol error: mtime.sec not present", "shell_noise"),
         (255, "scp", "scp: Connection closed", "sftp_broken"),
         (255, "scp", "subsystem request failed on channel 0\nscp: Connection closed",
