@@ -50,11 +50,12 @@ def settle(results: Iterable[CheckResult], snapshot: Snapshot) -> tuple[CheckRes
         ),
         Role.BOTH: frozenset[str](),
     }
+    met = frozenset(a.reason for a in (*snapshot.dials, *snapshot.self_dials) if a.reason)
     return tuple(
         replace(
             result,
             findings=tuple(
-                _settled(result.check, finding, by_peer, passed) for finding in result.findings
+                _settled(result.check, finding, by_peer, passed, met) for finding in result.findings
             ),
         )
         for result in results
@@ -66,6 +67,7 @@ def _settled(
     finding: Finding,
     by_peer: Mapping[str, frozenset[str]],
     passed: Mapping[Role, frozenset[str]],
+    met: frozenset[str],
 ) -> Finding:
     reason = REASONS.get(finding.reason or "")
     if check.id == "self_dial" or finding.outcome not in _PREDICTED or reason is None:
@@ -77,7 +79,7 @@ def _settled(
         )
     else:
         proved = passed[check.role]
-    if reason.stage is None or reason.stage.value not in proved:
+    if reason.stage is None or reason.stage.value not in proved or reason.code in met:
         return finding
     message = f"{finding.message}; yet a real dial passed this ({reason.code} was predicted)"
     return replace(finding, outcome=Outcome.WARN, reason="prediction_disagrees", message=message)

@@ -16,7 +16,7 @@ mkdir "$D"
 head -c 524288 /dev/urandom >"$D/raw"
 qemu-img convert -f raw -O qcow2 "$D/raw" "$D/disk"
 rm "$D/raw"
-chown -R nova:nova "$D"
+chown -R --reference="$IP" "$D"
 sha256sum <"$D/disk"
 """
 # Nova on the source makes its own path on the destination, parents and all.
@@ -62,7 +62,7 @@ class Disk:
         """Why qemu cannot read it, or nothing; libvirt gives qemu the file, not the way to it."""
         self.destination.run(["chown", f"{QEMU_USER}:kvm", self.expected])
         read = self.destination.run(["md5sum", self.expected], user=QEMU_USER)
-        return read.stderr.strip()
+        return read.stderr.strip() if read.returncode else ""
 
     def clean_up(self) -> tuple[str, str] | None:
         """Remove every trace; the destination directory's modes, where the move changed them."""
