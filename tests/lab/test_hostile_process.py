@@ -49,3 +49,29 @@ def test_a_directory_named_by_a_process_is_not_handed_over(fleet: Fleet, user: s
         )
     finally:
         host.sh("pkill -f '^/usr/bin/nova-compute'")
+
+
+def keys_told(host: Host) -> list[str]:
+    return [line for line in host.agent("facts").stdout.splitlines() if line.startswith("  - ")]
+
+
+def test_a_process_that_calls_itself_sshd_does_not_tell_which_host_keys_are_ours(
+    fleet: Fleet,
+) -> None:
+    host = fleet["compute1"]
+    before = keys_told(host)
+    host.write(
+        "/tmp/evil", "HostKey /tmp/evil_key\nAuthorizedKeysFile /tmp/evil_keys\n", mode=0o644
+    )
+    host.sh("ssh-keygen -q -t ed25519 -N '' -f /tmp/evil_key")
+    host.stop_sshd()
+    host.sh(
+        "cd /; setsid setpriv --reuid daemon --regid daemon --clear-groups"
+        " bash -c 'exec -a \"sshd: /usr/sbin/sshd -f /tmp/evil [listener]\" sleep 600' </dev/null >/dev/null 2>&1 &"
+        " until pgrep -f '^sshd: .*evil' >/dev/null; do :; done"
+    )
+    host.start_sshd()
+    try:
+        assert keys_told(host) == before != []
+    finally:
+        host.sh("pkill -f '^sshd: .*evil'")

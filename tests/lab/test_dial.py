@@ -1,0 +1,105 @@
+"""What a dial leaves behind: nothing, on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import setup_by_hand
+from tests.lab.fleet import Fleet
+from tests.lab.provision import KNOWN_HOSTS, agent, explained, hand_round
+
+pytestmark = pytest.mark.lab
+
+INSTANCES = "/var/lib/nova/instances"
+OLD = "7e512ea9-0000-4000-8000-000000000001"
+BUSY = "7e512ea9-0000-4000-8000-000000000002"
+YOUNG = "7e512ea9-0000-4000-8000-000000000003"
+GUEST = "1b6ff4d5-9a0e-4b0a-a6c7-2f0b2b0f6d1e"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with Fleet(["compute1", "compute2"]) as fleet:
+        fleet.start_sshd()
+        setup_by_hand.key_per_host(fleet)
+        hand_round(fleet)
+        yield fleet
+
+
+@pytest.fixture(autouse=True)
+def _explained(request: pytest.FixtureRequest, fleet: Fleet) -> Iterator[None]:
+    yield from explained(request, fleet)
+
+
+@pytest.mark.parametrize("transport", ["ssh", "rsync"])
+def test_nothing_is_left_on_either_host_and_modes_stay(fleet: Fleet, transport: str) -> None:
+    for host in fleet:
+        host.sh(
+            f"printf '[libvirt]\\nremote_filesystem_transport = {transport}\\n' >/etc/nova/nova-compute.conf"
+        )
+    look = f"find {INSTANCES} /run /tmp /var/tmp -printf '%p %m %U\\n' | grep -vE '^/run/(resize-agent|motd)' | sort"
+    before = {host.name: host.sh(look).stdout for host in fleet}
+    assert agent(fleet["compute1"]).status == 0
+    assert {host.name: host.sh(look).stdout for host in fleet} == before
+
+
+def test_what_a_killed_prober_left_is_swept_and_nothing_else(fleet: Fleet) -> None:
+    host = fleet["compute1"]
+    host.sh(
+        f"cd {INSTANCES}; mkdir {OLD} {BUSY} {YOUNG} {GUEST}; touch {OLD}/disk {BUSY}/disk {BUSY}/precious"
+        f" {YOUNG}/disk {GUEST}/disk; touch -d '2 hours ago' {OLD} {BUSY} {GUEST}",
+        user="nova",
+    )
+    agent(host)
+    left = set(host.sh(f"ls {INSTANCES}").stdout.split())
+    host.sh(f"cd {INSTANCES}; rm -rf {BUSY} {YOUNG} {GUEST}")
+    assert OLD not in left and {BUSY, YOUNG, GUEST} <= left
+
+
+@pytest.mark.parametrize("answer", ["accept-new", "no"])
+def test_a_site_that_accepts_any_key_gets_none_written_down_by_a_check(
+    fleet: Fleet, answer: str
+) -> None:
+    host = fleet["compute1"]
+    host.write(
+        "/var/lib/nova/.ssh/config",
+        f"StrictHostKeyChecking {answer}\n",
+        mode=0o600,
+        owner="nova:nova",
+    )
+    kept = host.read(KNOWN_HOSTS)
+    host.write(KNOWN_HOSTS, b"# empty\n", mode=0o600, owner="nova:nova")
+    try:
+        run = agent(host)
+        assert host.read(KNOWN_HOSTS) == b"# empty\n"
+        assert run.rows["compute2"]["outcome"] == "pass", run
+    finally:
+        host.write(KNOWN_HOSTS, kept, mode=0o600, owner="nova:nova")
+        host.sh("rm /var/lib/nova/.ssh/config")
+
+
+def test_an_sshd_that_listens_on_loopback_alone_is_not_ready(fleet: Fleet) -> None:
+    host = fleet["compute2"]
+    host.write("/etc/ssh/sshd_config.d/lo.conf", "ListenAddress 127.0.0.1\n", owner=None)
+    host.stop_sshd()
+    host.start_sshd()
+    try:
+        assert "sshd_not_running" in agent(host).reasons("fail")
+    finally:
+        host.sh("rm /etc/ssh/sshd_config.d/lo.conf")
+        host.stop_sshd()
+        host.start_sshd()
+
+
+def test_a_link_into_an_unmounted_share_is_no_place_for_disks(fleet: Fleet) -> None:
+    host = fleet["compute2"]
+    host.sh(
+        f"mkdir -p /srv/share/i; chown nova: /srv/share/i; mv {INSTANCES} {INSTANCES}.old; ln -s /srv/share/i {INSTANCES};"
+        " echo 'store:/nova /srv/share nfs defaults 0 0' >>/etc/fstab"
+    )
+    try:
+        assert "share_not_mounted" in agent(host).reasons("fail")
+    finally:
+        host.sh(f"rm {INSTANCES}; mv {INSTANCES}.old {INSTANCES}; : >/etc/fstab")
