@@ -67,16 +67,36 @@ class Dialer:
 
 @dataclass(frozen=True)
 class Target:
-    """Where to and with which extra client options (none for a peer: Nova adds none)."""
+    """Where to and with which extra client options (none for a peer: Nova adds none).
+
+    `sharing` says that the configuration lets connections share one (ControlMaster).
+    """
 
     name: str
     address: str
     port: int = 22
     options: tuple[str, ...] = ()
+    sharing: bool = False
 
 
 def dial(dialer: Dialer, target: Target, *, itself: bool = False) -> Attempt:
-    """One attempt at one peer: make the directory, copy, remove.  Nothing is tried twice."""
+    """One attempt at one peer: make the directory, copy, remove.  Nothing is tried twice.
+
+    A connection that somebody else had open already proves nothing; one that this dial opened itself is closed again.
+    """
+    if not target.sharing:
+        return _dial(dialer, target, itself=itself)
+    if dialer.run(["ssh", "-O", "check", target.address]).ok:
+        at, nothing = dialer.host.now(), (target.name, target.address, target.port, ())
+        detail = "a connection was open already (ControlMaster), so a dial would prove nothing"
+        return Attempt(*nothing, "connect", "control_master", detail, 0.0, at, unknown=True)
+    try:
+        return _dial(dialer, target, itself=itself)
+    finally:
+        dialer.clean(["ssh", "-O", "exit", target.address])
+
+
+def _dial(dialer: Dialer, target: Target, *, itself: bool) -> Attempt:
     started, at = time.monotonic(), dialer.host.now()
     directory = dialer.config.instances_path / f"{PREFIX}-{str(uuid.uuid4())[9:]}"
     attempt = Attempt(target.name, target.address, target.port, (), None, None, "", 0.0, at)
@@ -175,14 +195,12 @@ def _after(
         )  # rsync makes the directory with a copy of its own
     if failure is None:
         proved |= set(_STAGES[: _STAGES.index(stage) + 1])
-        if ssh_trace.multiplexed(done.stderr):
-            failure = Failure("connect", "control_master", "an open ssh connection was used")
     elif shared:
         failure = Failure("directory", "shared_touch_fails", failure.detail)
     passed = tuple(s for s in _STAGES if s in proved)
     if failure is None:
         return replace(attempt, passed=passed, server_key=key)
-    unknown = failure.reason in ("peer_busy", "too_slow", "control_master")
+    unknown = failure.reason in ("peer_busy", "too_slow", "client_hangs")
     return replace(
         attempt,
         passed=tuple(s for s in passed if _STAGES.index(s) < _STAGES.index(failure.stage)),
@@ -195,8 +213,10 @@ def _after(
 
 
 def _failure(tool: str, done: Completed) -> Optional[Failure]:
+    if done.missing and tool == "scp":
+        return Failure("copy", "scp_missing", done.stderr)
     if done.missing:
-        return Failure("copy" if tool == "scp" else "connect", "tool_missing", done.stderr)
+        return Failure("connect", "tool_missing", done.stderr)
     return classify(done.returncode, done.stdout, done.stderr, tool)
 
 

@@ -151,6 +151,12 @@ known_hosts_outdated | the host keys the agent wrote are not those the records n
 control_master | the dial went through an ssh connection that was already open, which proves nothing | ControlPath none for nova
 client_user_differs | ssh logs in to peers as another user than nova | correct User in nova's ssh configuration
 name_missing | a peer's service name does not resolve here; Nova pulls a deleted image's file by name | add it to DNS or /etc/hosts
+[here error_stopped copy]
+scp_missing | scp is not in nova-compute's PATH, which Nova notices only after it has powered the guest off | apt install openssh-client (openssh-clients on RPM systems)
+[here rollback connect]
+rsync_without_ssh | rsync finds no ssh to connect with | apt install openssh-client (openssh-clients on RPM systems)
+[here hang connect]
+client_hangs | ssh on this host hangs before it connects; Nova would wait with it | look at `Match exec` and ControlPath in nova's ssh configuration, and at name service
 [here error_running copy]
 tool_missing | a program Nova starts is not in nova-compute's PATH | install it (openssh-client, rsync)
 [here rollback copy]

@@ -69,7 +69,7 @@ def _target(host: Host, snapshot: Snapshot, account: Account, peer: Record, scra
     A check must not make ssh trust anybody for good.
     """
     client = snapshot.client_for(peer.address)
-    plain = Target(peer.name, peer.address)
+    plain = Target(peer.name, peer.address, sharing=_shares(client))
     if not isinstance(client, ClientConfig) or client.one("stricthostkeychecking") not in _LENIENT:
         return plain
     path = os.path.join(scratch, f"known_hosts_of_{account.name}")
@@ -82,6 +82,14 @@ def _target(host: Host, snapshot: Snapshot, account: Account, peer: Record, scra
         if host.privileged:
             os.chown(path, 0, account.gid)
     return replace(plain, options=("-o", f"UserKnownHostsFile={path}"))
+
+
+def _shares(client: object) -> bool:
+    """ControlMaster and ControlPath of ssh_config(5), as `ssh -G` prints them."""
+    if not isinstance(client, ClientConfig):
+        return False
+    path = client.one("controlpath", "none")
+    return client.one("controlmaster", "false") not in ("no", "false") or path != "none"
 
 
 def _sweep(host: Host, account: Account, config: NovaConfig) -> None:

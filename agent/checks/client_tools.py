@@ -26,12 +26,19 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
             yield unknown(name, unseen(snapshot), f"nobody looked for {name}")
         elif isinstance(tool.path, Absent):
             text = f"{name} is not in nova-compute's PATH, expected it there"
-            yield failed(name, "tool_missing", text)
+            yield failed(name, _reason(snapshot, name), text)
         elif not tool.executable:
             text = f"{tool.path} cannot be started by {want.user}, expected an executable file"
-            yield failed(name, "tool_missing", text)
+            yield failed(name, _reason(snapshot, name), text)
         else:
             yield passed(name, f"{name} is {tool.path}")
+
+
+def _reason(snapshot: Snapshot, name: str) -> str:
+    """What Nova makes of it depends on when it first starts the program."""
+    if name == "scp":
+        return "scp_missing"
+    return "rsync_without_ssh" if name == "ssh" and _copier(snapshot) == "rsync" else "tool_missing"
 
 
 def _copier(snapshot: Snapshot) -> str:

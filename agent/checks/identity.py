@@ -66,7 +66,10 @@ def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
     one_is_good = None in faults.values()
     for identity in snapshot.identities:
         subject, fault = str(identity.path), faults[identity.path]
-        if fault is None:
+        if isinstance(identity.key, Unreadable) and identity.key.reason == places.NO_KEYGEN:
+            text = f"{places.NO_KEYGEN}; whether ssh can use the key is for a dial to show"
+            yield skipped(subject, text)
+        elif fault is None:
             yield _dated(snapshot, identity) or passed(subject, _praise(identity))
         elif isinstance(identity.file, Unreadable) and not snapshot.host.privileged:
             yield unknown(subject, "needs_root", identity.file.reason)

@@ -28,7 +28,8 @@ _BEFORE = (Stage.RESOLVE, Stage.CONNECT, Stage.BANNER, Stage.HOST_KEY)
 # Faults of the client's side, and a server that was too busy to look: nothing is learnt about nova's login here.
 _NOT_THE_SERVER = frozenset(
     "no_identity identity_unreadable identity_mode identity_passphrase identity_broken identity_mismatch "
-    "too_many_authentication_failures no_user_for_uid client_config_invalid tool_missing control_master peer_busy".split()
+    "too_many_authentication_failures no_user_for_uid client_config_invalid client_hangs tool_missing scp_missing "
+    "rsync_without_ssh control_master peer_busy".split()
 )
 
 
@@ -74,9 +75,9 @@ def _subject(attempt: Attempt) -> str:
 def _before_the_server(snapshot: Snapshot, attempt: Attempt) -> bool:
     if attempt.stage is None or attempt.stage in {stage.value for stage in _BEFORE}:
         return True
-    if attempt.stage != Stage.AUTH.value:
-        return False
-    return attempt.reason in _NOT_THE_SERVER or not _is_accepted(snapshot, attempt)
+    if attempt.reason in _NOT_THE_SERVER:
+        return True
+    return attempt.stage == Stage.AUTH.value and not _is_accepted(snapshot, attempt)
 
 
 def _is_accepted(snapshot: Snapshot, attempt: Attempt) -> bool:

@@ -32,10 +32,11 @@ LOCAL = (
         r"|^/\S*config\S* line \d+: |Cannot execute command-line and remote command"
         r"|^bind .*: Cannot assign requested address",
     ),
+    rule("rsync_without_ssh", "resolve", r"Failed to exec "),
     rule(
         "tool_missing",
         "resolve",
-        r"Failed to exec |^(?:/usr/bin/|/bin/)?ssh: No such file|ssh: command not found",
+        r"^(?:/usr/bin/|/bin/)?ssh: No such file|ssh: command not found",
     ),
     rule("name_unresolvable", "resolve", r"Could not resolve hostname"),
     rule("connection_refused", "connect", r"connect to (?:host|address) .*: Connection refused"),

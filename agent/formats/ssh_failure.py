@@ -56,6 +56,10 @@ def _interrupted(seen: Trace) -> Failure:
     detail = _joined(told or ([f"ssh was last heard of at: {seen.last}"] if seen.last else []))
     if seen.logged_in or "connect" in seen.reached:
         return Failure(seen.next_stage, "too_slow", detail)
+    if seen.verbose and "resolve" not in seen.reached:
+        return Failure(
+            "resolve", "client_hangs", detail
+        )  # it has not said that it connects to anything
     stage = seen.next_stage if seen.verbose else "connect"
     return Failure(stage, "connect_timeout", detail)
 

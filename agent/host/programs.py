@@ -14,6 +14,9 @@ from typing import IO, Any, Callable, Optional
 from agent.model import Account
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C", "TZ": "UTC"}
+# Seconds that others may hold the output when the program has ended.  With -v ssh's own ControlPersist master does, and
+# without it, as Nova starts ssh, does not.
+_LINGERING = 0.5
 _BURYING = 2.0  # seconds that a killed program may take to be gone
 _GLANCE = 0.2  # seconds between two questions whether the run was stopped
 _MAX_OUTPUT = 1 << 20  # bytes of each stream; what comes after is read and dropped
@@ -44,7 +47,7 @@ def run(
 ) -> Completed:
     """Run one program to its end, as `account` where given: uid, gid and groups, nothing inherited.
 
-    Nova waits until every holder of the output has let go (communicate() in oslo_concurrency.processutils), so we do too.
+    What the program leaves running in its session is ended.
     """
     started = time.monotonic()
     try:
@@ -90,6 +93,7 @@ def _collect(
     """Both streams until their end or the deadline."""
     assert process.stdout is not None and process.stderr is not None
     kept: dict[IO[bytes], bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
+    gone = 0.0
     with selectors.DefaultSelector() as selector:
         for stream in kept:
             selector.register(stream, selectors.EVENT_READ)
@@ -97,6 +101,10 @@ def _collect(
             left = deadline - time.monotonic()
             if left <= 0 or halted():
                 break
+            if process.poll() is not None:
+                gone = gone or time.monotonic()
+                if time.monotonic() - gone > _LINGERING:
+                    break
             for key, _ in selector.select(min(left, _GLANCE)):
                 stream = key.fileobj  # type: ignore[assignment]
                 chunk = os.read(key.fd, 65536)
@@ -104,7 +112,7 @@ def _collect(
                     selector.unregister(stream)
                 elif len(kept[stream]) < _MAX_OUTPUT:
                     kept[stream] += chunk
-        ended = not selector.get_map()
+        ended = not selector.get_map() or process.poll() is not None
     return (
         bytes(kept[process.stdout]),
         bytes(kept[process.stderr]),

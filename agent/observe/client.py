@@ -148,6 +148,8 @@ def _public_half(
     if file.kind.value != "file":
         return Unreadable(f"is a {file.kind.value}")
     done = host.run(["ssh-keygen", "-y", "-P", "", "-f", str(path)], account=account, timeout=10)
+    if done.missing:
+        return Unreadable(places.NO_KEYGEN)
     key = keys.parse_public(done.stdout.strip()) if done.ok else None
     if key is not None:
         return key

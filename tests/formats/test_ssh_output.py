@@ -115,7 +115,7 @@ def test_the_words_alone_are_enough(code: int, stdout: str, stderr: str, reason:
         (23, "rsync", 'rsync: recv_generator: mkdir "/x" failed: Permission denied (13)',
          "directory_denied"),
         (14, "rsync", "rsync: [sender] Failed to exec ssh: No such file or directory (2)",
-         "tool_missing"),
+         "rsync_without_ssh"),
     ],
 )  # fmt: skip
 def test_the_copying_tools_say_it_their_own_way(
