@@ -115,6 +115,8 @@ sshd_port_differs | sshd listens on other ports than this host's record tells it
 forced_command | a forced command decides what nova's login may run | let it pass Nova's lines (touch, rm, mkdir -p, rm -rf, the copy), or take it away
 channel_refused | sshd opens no session for the login | MaxSessions above 0 in sshd_config
 sftp_only | the login is confined to sftp, and Nova's mkdir is refused | take ForceCommand internal-sftp away for nova
+[here - copy]
+sshd_unanswered | sshd does not say how it would treat nova: sshd -T fails | sshd -t tells why; a running sshd goes on with what it read, and will not start again
 [here error_stopped copy]
 sftp_missing | sshd has no sftp subsystem, which scp copies through | Subsystem sftp /usr/lib/openssh/sftp-server in sshd_config, then reload sshd
 sftp_broken | the sftp subsystem's program is missing, not executable, or ended at once | correct the Subsystem line or install openssh-sftp-server

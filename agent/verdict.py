@@ -81,6 +81,9 @@ def _settled(
         proved = passed[check.role]
     if reason.stage is None or reason.stage.value not in proved or reason.code in met:
         return finding
+    if finding.outcome is Outcome.UNKNOWN:
+        told = f"{finding.message}; a real dial passed all the same"
+        return replace(finding, outcome=Outcome.WARN, message=told)
     message = f"{finding.message}; yet a real dial passed this ({reason.code} was predicted)"
     return replace(finding, outcome=Outcome.WARN, reason="prediction_disagrees", message=message)
 

@@ -52,9 +52,13 @@ def row(
 # What a dial disproves
 
 
-@pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.UNKNOWN])
-def test_a_prediction_that_the_self_dial_disproved_is_a_warning_about_us(outcome: Outcome) -> None:
-    told = settled(a_failure(outcome=outcome), a_host(), Role.DESTINATION)
+def test_what_nobody_could_look_at_is_a_warning_where_a_dial_passed_it() -> None:
+    told = settled(a_failure("sshd_unanswered", Outcome.UNKNOWN), a_host(), Role.DESTINATION)
+    assert (told.outcome, told.reason) == (Outcome.WARN, "sshd_unanswered")
+
+
+def test_a_prediction_that_the_self_dial_disproved_is_a_warning_about_us() -> None:
+    told = settled(a_failure(), a_host(), Role.DESTINATION)
     assert (told.outcome, told.reason) == (Outcome.WARN, "prediction_disagrees")
     assert told.message.startswith("a failure")
     assert "shell_refuses_commands" in told.message

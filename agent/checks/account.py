@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Optional, Union
 
 from agent.formats import places
-from agent.formats.access import unseen
+from agent.formats.access import unanswered, unseen
 from agent.model import (
     Absent,
     Check,
@@ -40,7 +40,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
         yield skipped(subject, "there is no ssh server that could keep the account out")
     elif isinstance(server, Unreadable):
         text = f"whether sshd uses PAM is not known: {server.reason}"
-        yield unknown(subject, unseen(snapshot), text)
+        yield unknown(subject, unanswered(snapshot), text)
     else:
         yield _password(snapshot, want, pam=_uses_pam(server))
         yield from _nologin(snapshot, pam=_uses_pam(server))

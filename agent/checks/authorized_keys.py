@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from agent.formats import authorized_keys, trust, user_key_files
-from agent.formats.access import unseen
+from agent.formats.access import unanswered, unseen
 from agent.formats.authorized_keys import ACCEPTED
 from agent.formats.user_key_files import KeyLists
 from agent.formats.wording import line_numbers
@@ -48,7 +48,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     elif isinstance(account, Unreadable):
         yield unknown(_SUBJECT, unseen(snapshot), f"cannot look up the account: {account.reason}")
     elif isinstance(server, Unreadable):
-        yield unknown(_SUBJECT, unseen(snapshot), f"sshd cannot be asked: {server.reason}")
+        yield unknown(_SUBJECT, unanswered(snapshot), f"sshd cannot be asked: {server.reason}")
     else:
         yield from _Look.at(snapshot, want, account, nova, server).findings()
 

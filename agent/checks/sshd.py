@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats import admission
-from agent.formats.access import unseen
+from agent.formats.access import unanswered, unseen
 from agent.model import (
     Absent,
     Account,
@@ -43,7 +43,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     elif isinstance(snapshot.account, Absent):
         yield skipped(_SUBJECT, f"there is no account {want.user} to ask sshd about")
     elif isinstance(server, Unreadable):
-        yield unknown(_SUBJECT, unseen(snapshot), server.reason)
+        yield unknown(_SUBJECT, unanswered(snapshot), server.reason)
     else:
         yield from _ports(snapshot)
         yield from _answers(snapshot, want, server)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from agent.formats import authorized_keys, places
-from agent.formats.access import EXECUTE, may, unseen
+from agent.formats.access import EXECUTE, may, unanswered, unseen
 from agent.model import (
     Absent,
     Account,
@@ -43,7 +43,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
             "key files", unseen(snapshot), f"cannot look up the account: {account.reason}"
         )
     elif isinstance(server, Unreadable):
-        yield unknown("key files", unseen(snapshot), f"sshd cannot be asked: {server.reason}")
+        yield unknown("key files", unanswered(snapshot), f"sshd cannot be asked: {server.reason}")
     else:
         yield from _walk(snapshot, account, server)
 

@@ -27,6 +27,11 @@ def unseen(snapshot: Snapshot) -> str:
     return "not_observed" if snapshot.host.privileged else "needs_root"
 
 
+def unanswered(snapshot: Snapshot) -> str:
+    """The reason code where sshd does not say how it would treat nova."""
+    return "sshd_unanswered" if snapshot.host.privileged else "needs_root"
+
+
 def is_direct(snapshot: Snapshot, account: Account, path: PurePosixPath) -> bool:
     """Whether a path lies in the account's home with no link on the way below it.
 
