@@ -146,7 +146,6 @@ def effective(
         image_cache=answers.text("image_cache", "subdirectory_name") or "",
         release=release,
         tempdir=answers.text("DEFAULT", "tempdir") or None,
-        images_type=answers.text("libvirt", "images_type") or "",
         origin=MappingProxyType(answers.origin),
         files=tuple(files),
         running=running,

@@ -70,24 +70,6 @@ def members(group: bytes, passwd: bytes, gid: int) -> tuple[str, ...]:
     return memberships(group, passwd).get(gid, ())
 
 
-def only_member(group: bytes, passwd: bytes, gid: int, user: str) -> bool:
-    """Whether Debian's ssh and sshd tolerate group write access for this group.
-
-    The rule of their user-group-modes patch: the group contains exactly the owner.  A group
-    without any member, or one that does not exist, is not tolerated.
-    """
-    owner = accounts(passwd).get(user)
-    entry = next((g for g in _groups(group) if g.gid == gid), None)
-    if owner is None or entry is None:
-        return False
-    primary = [other for other in _accounts(passwd) if other.gid == gid]
-    if any(other.uid != owner.uid for other in primary):
-        return False
-    if entry.members and entry.members != (user,):
-        return False
-    return bool(primary or entry.members)
-
-
 def _entries(text: bytes) -> Iterator[list[str]]:
     for line in text.split(b"\n"):
         # The C library sees a NUL as the end of the line.

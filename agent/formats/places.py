@@ -12,18 +12,6 @@ GLOBAL_KNOWN_HOSTS = PurePosixPath("/etc/ssh/ssh_known_hosts.nova")
 DROP_IN = PurePosixPath("/etc/ssh/ssh_config.d/50-resize-agent.conf")
 NOLOGIN = (PurePosixPath("/etc/nologin"), PurePosixPath("/run/nologin"))
 NO_KEYGEN = "ssh-keygen is not installed"  # so nobody could look into a private key
-# ssh_config(5), IdentityFile: the defaults of every release since 7.x, in the order ssh tries them.
-DEFAULT_IDENTITIES = (
-    "id_rsa",
-    "id_ecdsa",
-    "id_ecdsa_sk",
-    "id_ed25519",
-    "id_ed25519_sk",
-    "id_xmss",
-    "id_dsa",
-)
-
-
 _PLAIN = re.compile(r"/[A-Za-z0-9._/@%+=:,-]*")
 
 

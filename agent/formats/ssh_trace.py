@@ -41,9 +41,6 @@ _SPOKEN = re.compile(r"^debug1: (.*\S)", re.MULTILINE)
 _MASTER = re.compile(r"^debug1: mux_client_request_session: master session id", re.MULTILINE)
 _VERBOSE = re.compile(r"^(?:OpenSSH_|debug1: )", re.MULTILINE)
 _HOST_KEY = re.compile(r"^debug1: Server host key: (\S+ \S+)", re.MULTILINE)
-_VERSION = re.compile(
-    r"^debug1: Remote protocol version [^,]*, remote software version (.*)", re.MULTILINE
-)
 # The client's own line, wherever a remote text was interrupted by it.
 _DEBUG = re.compile(r"(?:scp: |sftp: )?debug[123]: [^\n]*(?:\n|$)")
 _CHATTER = re.compile(
@@ -107,11 +104,6 @@ def reached(stderr: str) -> tuple[str, ...]:
     return trace(stderr).reached
 
 
-def multiplexed(stderr: str) -> bool:
-    """Whether a live ControlMaster carried the session, so that nothing was proved."""
-    return _MASTER.search(_bounded(stderr)) is not None
-
-
 def _stages(before: str, after: str, logged_in: bool) -> tuple[str, ...]:
     if logged_in:
         passed = len(STAGES) - (0 if _shell_ran(after) else 1)
@@ -159,9 +151,3 @@ def server_host_key(stderr: str) -> Optional[str]:
     """Type and fingerprint of the key that the server showed."""
     match = _HOST_KEY.search(stderr)
     return visible(match[1]) if match else None
-
-
-def remote_version(stderr: str) -> str:
-    """The software version in the server's banner, or "" before one was seen."""
-    match = _VERSION.search(stderr)
-    return visible(match[1].rstrip("\r"), 100) if match else ""

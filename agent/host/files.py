@@ -72,15 +72,6 @@ def _dangling(root: str, path: PurePosixPath) -> str:
         return ""
 
 
-def look_here(root: str, path: PurePosixPath) -> Seen:
-    """One inode, the last component not followed: tells a link from what it points to."""
-    try:
-        parent = inside(root, path.parent)
-        return _file(os.lstat(os.path.join(parent, path.name)), None, None)
-    except OSError as error:
-        return Absent() if error.errno in _GONE else Unreadable(f"{path}: {error.strerror}")
-
-
 def names(root: str, path: PurePosixPath) -> Union[tuple[str, ...], Absent, Unreadable]:
     try:
         return tuple(sorted(os.listdir(inside(root, path))))

@@ -156,7 +156,6 @@ class NovaConfig:
     image_cache: str = "_base"
     release: Optional[str] = None
     tempdir: Optional[str] = None
-    images_type: str = "default"
     origin: Mapping[str, str] = field(default_factory=nothing)
     files: tuple[PurePosixPath, ...] = ()
     running: Optional[int] = None
@@ -189,7 +188,6 @@ class Instances:
     mount: Union[Mount, Unreadable]
     free_bytes: Optional[int] = None
     free_inodes: Optional[int] = None
-    total_bytes: Optional[int] = None
     expected_mounts: tuple[tuple[PurePosixPath, str], ...] = ()  # mountpoint, who says so
     leftovers: tuple[tuple[str, int, bool], ...] = ()
     qemu_enters: Optional[bool] = None

@@ -58,7 +58,6 @@ def look(
         mount=_mount(host, real),
         free_bytes=inner.get("free_bytes"),
         free_inodes=inner.get("free_inodes"),
-        total_bytes=inner.get("total_bytes"),
         expected_mounts=tuple(dict.fromkeys(_expected(host, (path, real), records))),
         qemu_enters=_enters(host, people.qemu, path),
         leftovers=tuple((name, uid, removable) for name, uid, removable in inner["leftovers"]),
@@ -91,7 +90,6 @@ def _inside(path: str) -> dict[str, Any]:
     found["writable"] = os.access(path, os.W_OK | os.X_OK)
     room = os.statvfs(_existing(path))
     found["free_bytes"] = room.f_bavail * room.f_frsize
-    found["total_bytes"] = room.f_blocks * room.f_frsize
     found["free_inodes"] = room.f_favail if room.f_files else None
     if not os.access(path, os.R_OK | os.X_OK):
         return found

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.formats.passwd import account, accounts, members, only_member, password
+from agent.formats.passwd import account, accounts, members, password
 from agent.model import Absent, Account, Password
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/bash
@@ -82,26 +82,6 @@ ONLY_NOVA = b"nova:x:64060:64060::/var/lib/nova:/bin/sh\n"
 
 
 @pytest.mark.parametrize(
-    ("passwd", "group", "tolerated"),
-    [
-        (ONLY_NOVA, b"nova:x:64060:\n", True),
-        (ONLY_NOVA, b"nova:x:64060:nova\n", True),
-        (ONLY_NOVA, b"nova:x:64060:nova,alice\n", False),
-        (ONLY_NOVA, b"nova:x:64060:alice\n", False),
-        (ONLY_NOVA, b"", False),
-        (ONLY_NOVA + b"twin:x:64060:64060::/:/bin/sh\n", b"nova:x:64060:\n", True),
-        (ONLY_NOVA + b"alice:x:7:64060::/:/bin/sh\n", b"nova:x:64060:\n", False),
-        (b"nova:x:64060:1::/:/bin/sh\n", b"nova:x:64060:\n", False),
-        (b"nova:x:64060:1::/:/bin/sh\n", b"nova:x:64060:nova\n", True),
-    ],
-)
-def test_group_write_is_tolerated_when_the_group_is_exactly_the_owner(
-    passwd: bytes, group: bytes, tolerated: bool
-) -> None:
-    assert only_member(group, passwd, 64060, "nova") is tolerated
-
-
-@pytest.mark.parametrize(
     ("field", "usable", "locked"),
     [
         (b"$y$j9T$abc", True, False),
@@ -139,5 +119,4 @@ def test_garbage_is_never_an_error(passwd: bytes, group: bytes, gid: int) -> Non
     for name in accounts(passwd):
         account(passwd, group, name)
     members(group, passwd, gid)
-    only_member(group, passwd, gid, "nova")
     password(passwd, "nova")

@@ -175,9 +175,7 @@ def test_login_refused_after_the_key_was_accepted_is_not_a_busy_peer() -> None:
 
 def test_a_live_master_proves_nothing() -> None:
     stderr = recording("multiplexed").stderr
-    assert ssh_trace.multiplexed(stderr)
     assert ssh_trace.reached(stderr) == ()
-    assert not ssh_trace.multiplexed(recording("ok_mkdir").stderr)
 
 
 def test_the_server_introduces_itself() -> None:
@@ -185,9 +183,7 @@ def test_the_server_introduces_itself() -> None:
     key = ssh_trace.server_host_key(stderr)
     assert key is not None
     assert key.startswith("ssh-ed25519 SHA256:")
-    assert ssh_trace.remote_version(stderr).startswith("OpenSSH_9.2p1 ")
     assert ssh_trace.server_host_key("") is None
-    assert ssh_trace.remote_version("") == ""
 
 
 def test_client_keywords_keep_every_value_in_order() -> None:
@@ -249,7 +245,6 @@ def test_garbage_gives_a_printable_failure(
     ssh_output.server_config(stderr)
     ssh_output.client_config(stderr)
     ssh_trace.server_host_key(stderr)
-    ssh_trace.remote_version(stderr)
 
 
 @pytest.mark.parametrize("piece", ["key options: ", "Host 'x", "debug1: ", "a" * 99, "scp: "])
