@@ -21,6 +21,7 @@ from agent.model import (
     Scope,
     Snapshot,
     StepResult,
+    frozen,
 )
 from agent.observe import observe
 from agent.settings import Settings
@@ -113,7 +114,8 @@ def _dialled(host: Host, want: Settings, request: Request, started: float) -> Sn
     )
     peers = _chosen(snapshot, want, request)
     dials, self_dials = rounds.dial_all(host, snapshot, peers, limits, request.progress)
-    return replace(snapshot, dials=dials, self_dials=self_dials)
+    names = frozen(rounds.resolved(host, peers, limits))
+    return replace(snapshot, dials=dials, self_dials=self_dials, resolved=names)
 
 
 def _chosen(snapshot: Snapshot, want: Settings, request: Request) -> tuple[Record, ...]:

@@ -19,6 +19,7 @@ from agent.observe import nova, tools
 from agent.probe import LEFT, SIZE, Dialer, Target, dial
 
 _LENIENT = ("no", "off", "false", "accept-new")
+_RESOLVING = 5.0  # seconds
 _OLD = 3600.0  # seconds after which a probe's directory belongs to a prober that is no more
 
 
@@ -119,6 +120,20 @@ def _swept(path: str, now: float) -> int:
 def _is_old_directory(path: str, now: float) -> bool:
     found = os.lstat(path)
     return stat.S_ISDIR(found.st_mode) and found.st_mtime < now - _OLD
+
+
+def resolved(host: Host, peers: Sequence[Record], limits: Limits) -> dict[str, bool]:
+    """Which peers' service names resolve here (getent(1), so that a dead name server costs no more than the limit)."""
+
+    def one(peer: Record) -> Optional[bool]:
+        if limits.left() <= 0:
+            return None
+        asked = host.run(["getent", "ahosts", peer.name], timeout=min(_RESOLVING, limits.command))
+        return None if asked.missing or asked.returncode is None else asked.ok
+
+    with ThreadPoolExecutor(max_workers=max(1, limits.parallel)) as pool:
+        answers = list(pool.map(one, peers))
+    return {peer.name: found for peer, found in zip(peers, answers) if found is not None}
 
 
 def _round(

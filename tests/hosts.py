@@ -121,7 +121,7 @@ def an_instances(**changes: Any) -> Instances:
     way = tuple((p, a_directory()) for p in (P("/"), P("/var"), P("/var/lib")))
     mine = tuple((p, a_directory(uid=NOVA_UID)) for p in (HOME, INSTANCES))
     mount = Mount(P("/"), "ext4", "/dev/vda1", ("rw",))
-    found = Instances(INSTANCES, (*way, *mine), True, mount, 1 << 40, 1 << 20, 1 << 41)
+    found = Instances(INSTANCES, (*way, *mine), True, mount, 1 << 40, 1 << 20)
     return replace(found, **changes)
 
 

@@ -243,6 +243,9 @@ class Snapshot:
     )  # gid -> every member's name
     dials: tuple[Attempt, ...] = ()  # to peers, in this run
     self_dials: tuple[Attempt, ...] = ()
+    resolved: Mapping[str, bool] = field(
+        default_factory=nothing
+    )  # peer's service name -> it resolves here
 
     @property
     def port(self) -> int:

@@ -69,7 +69,7 @@ def test_the_private_keys_that_ssh_offers(value: str, expected: list[str]) -> No
 def test_a_new_key_lies_where_ssh_looks_by_itself() -> None:
     new = places.new_identity(NOVA)
     assert new.parent == P("/var/lib/nova/.ssh")
-    assert new.name in places.DEFAULT_IDENTITIES
+    assert new.name == "id_ed25519"
 
 
 def test_the_drop_in_speaks_of_one_user_and_keeps_the_systems_own_files() -> None:
