@@ -1,6 +1,7 @@
 # make demo       the story, on three real compute hosts
 # make test       units, property tests, the lab's selection: what CI runs
-# make test-all   everything, the slow scenarios too
+# make test-all   the slow lab tests too
+# make scenarios  every fault of tests/lab/scenarios against Nova's own driver (hours)
 # make bench      CPU of one local check against its floor
 
 SHELL := /bin/sh
@@ -10,13 +11,16 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resize-agent
 VENV := $(CACHE)/venv-$(shell sha256sum $(REQUIREMENTS) | cut -c1-12)
 PYTHON := $(VENV)/bin/python
 
-.PHONY: test test-all demo bench lint setup
+.PHONY: test test-all scenarios demo bench lint setup
 
 test: setup
-	@tests/run $(PYTHON) -m pytest -m "not slow"
+	@tests/run $(PYTHON) -m pytest -m "not slow and not scenario"
 
 test-all: setup
-	@tests/run $(PYTHON) -m pytest
+	@tests/run $(PYTHON) -m pytest -m "not scenario"
+
+scenarios: setup
+	@tests/run $(PYTHON) -m pytest -m scenario tests/lab/scenarios
 
 demo:
 	@tests/setup demo

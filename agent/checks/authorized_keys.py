@@ -110,6 +110,9 @@ class _Look:
     def _somebody(self) -> Finding:
         if self.lists.accept_somebody(self.snapshot.taken_at):
             return passed(_SUBJECT, f"sshd accepts keys for {self.account.name}")
+        if self.server.one("usedns", "no") == "yes" and self.lists.name_addresses():
+            # Only sshd, asking name service, can say whom a from="name" lets in.
+            return skipped(_SUBJECT, "whom from= lets in is for name service to say (UseDNS yes)")
         if any(each.refused for each in self.lists.lists):
             return skipped(_SUBJECT, "whose key is accepted is not known: see the file named")
         text = f"nobody's key is accepted for {self.account.name}: {self._state_of_files()}"

@@ -87,6 +87,10 @@ class KeyLists:
     def accept_somebody(self, now: datetime) -> bool:
         return any(not refuses(e, "", now) for each in self.keys for e in each.entries)
 
+    def name_addresses(self) -> bool:
+        """Whether some line says from= which addresses or names it is for."""
+        return any(e.option("from") is not None for each in self.keys for e in each.entries)
+
     def unrestricted(self) -> dict[PurePosixPath, tuple[int, ...]]:
         """Numbers of foreign lines that leave forwarding and the rest open."""
         found = {
