@@ -21,7 +21,7 @@ from agent.model import (
     Role,
     Snapshot,
 )
-from agent.reasons import REASONS, Impact, Side, Stage, impact_at
+from agent.reasons import REASONS, Impact, Reason, Side, Stage, impact_at
 from agent.settings import Settings
 
 # Findings about a peer that no dial can disprove: everything "works" and the disk is lost or somewhere else.
@@ -196,11 +196,19 @@ def _filled(
         stage=stage,
         reason=code,
         side=side or (reason.side if reason else None),
-        impact=impact_at(reason, stage) if reason and outcome is Outcome.FAIL else None,
+        impact=_impact(reason, stage, outcome),
         message=attempt.detail or "Nova's own lines work",
         checked_at=attempt.at,
         seconds=attempt.seconds,
     )
+
+
+def _impact(reason: Optional[Reason], stage: Optional[Stage], outcome: Outcome) -> Optional[Impact]:
+    """Of a failure; and of what took too long, for Nova has no limit of its own and would hang."""
+    if reason is None or outcome not in (Outcome.FAIL, Outcome.UNKNOWN):
+        return None
+    impact = impact_at(reason, stage)
+    return impact if outcome is Outcome.FAIL or impact is Impact.HANG else None
 
 
 def _cause(

@@ -53,7 +53,9 @@ def row(
 
 
 def test_what_nobody_could_look_at_is_a_warning_where_a_dial_passed_it() -> None:
-    told = settled(a_failure("sshd_unanswered", outcome=Outcome.UNKNOWN), a_host(), Role.DESTINATION)
+    told = settled(
+        a_failure("sshd_unanswered", outcome=Outcome.UNKNOWN), a_host(), Role.DESTINATION
+    )
     assert (told.outcome, told.reason) == (Outcome.WARN, "sshd_unanswered")
 
 

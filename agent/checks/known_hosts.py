@@ -121,7 +121,8 @@ class _Look:
         reason = _REASONS[said.state]
         if said.state == known_hosts.UNKNOWN and not said.key_type:
             reason = "host_key_algorithms"
-        lenient = client.one("stricthostkeychecking", "ask") in _LENIENT
+        strict = client.one("stricthostkeychecking", "ask")
+        lenient = strict in _LENIENT or (strict == "accept-new" and reason == "host_key_unknown")
         elsewhere = client.one("knownhostscommand", "none") != "none"
         say = warned if lenient or (elsewhere and reason == "host_key_unknown") else failed
         fix = self.fix if reason in ("host_key_unknown", "host_key_changed") else ()

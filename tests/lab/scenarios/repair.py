@@ -1,0 +1,91 @@
+"""`agent --fix` on a pair with a fault: it must do what it calls fixable, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.lab.fleet import Fleet
+from tests.lab.host import LabError
+from tests.lab.provision import Run, agent, changed, put_record, record, state
+from tests.lab.scenarios.fault import DESTINATION, SOURCE
+from tests.lab.scenarios.judge import STANDING
+
+TREES = ("/etc", "/var/lib/nova", "/usr/lib/openssh", "/srv", "/opt")
+# The program's own, and what usermod leaves beside the files it rewrites.
+OWN = ("/var/lib/resize-agent", "/etc/resize-agent")
+BESIDE = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
+
+
+@dataclass(frozen=True)
+class Repair:
+    promised: bool
+    """Whether everything in the way was called fixable."""
+    trespasses: tuple[str, ...]
+    """What changed on a host and no applied step names."""
+    applied: tuple[str, ...]
+
+
+def repair(fleet: Fleet, before: dict[str, Run]) -> Repair:
+    trees = {host.name: state(host, *TREES) for host in fleet}
+    done = _fixes(fleet)
+    hand_round_known(fleet)
+    done += _fixes(fleet)
+    trespasses: list[str] = []
+    for host in fleet:
+        targets = {step["target"] for run in done if run.host == host.name for step in steps(run)}
+        differs = changed(trees[host.name], state(host, *TREES))
+        trespasses += _unexplained(host.name, differs, targets)
+    applied = [f"{run.host} {s['result']}: {s['action']}" for run in done for s in steps(run)]
+    return Repair(promised(before), tuple(trespasses), tuple(applied))
+
+
+def steps(run: Run) -> list[dict[str, str]]:
+    applied: list[dict[str, str]] = run.report["applied"] if run.stdout else []
+    return applied
+
+
+def promised(runs: dict[str, Run]) -> bool:
+    """A self-dial only shows what the other findings explain, so it needs no fix of its own."""
+    wanted = [*_in_the_way(runs[SOURCE], "source", DESTINATION)]
+    wanted += _in_the_way(runs[DESTINATION], "destination", SOURCE)
+    return bool(wanted) and all(wanted)
+
+
+def _in_the_way(run: Run, role: str, other: str) -> Iterable[bool]:
+    for check in run.report["checks"]:
+        for finding in check["findings"]:
+            mine = check["role"] in (role, "both") and finding["peer"] in (None, other)
+            if mine and check["id"] != "self_dial" and finding["outcome"] in STANDING:
+                yield finding["fixable"]
+
+
+def _fixes(fleet: Fleet) -> list[Run]:
+    return [agent(fleet[name], "--fix", "--peer-timeout", "10") for name in (SOURCE, DESTINATION)]
+
+
+def hand_round_known(fleet: Fleet) -> None:
+    """A host that cannot know its own record keeps the one it had."""
+    for host in fleet:
+        try:
+            told = record(host)
+        except LabError:
+            continue
+        for other in fleet:
+            put_record(other, host.name, told)
+
+
+def _unexplained(host: str, differs: Iterable[str], targets: set[str]) -> list[str]:
+    paths = {_path(line) for line in differs}
+    return sorted(f"{host}: {path}" for path in paths if not _explained(path, targets))
+
+
+def _path(line: str) -> str:
+    return line.split("\t")[0] if "\t" in line else line.split("  ", 1)[-1]
+
+
+def _explained(path: str, targets: set[str]) -> bool:
+    if path.startswith((*OWN, *BESIDE)) or path in ("/etc", "/etc/.pwd.lock"):
+        return True
+    parents = {target.rsplit("/", 1)[0] for target in targets}
+    return path in parents or any(path == t or path in (f"{t}.pub", f"{t}-") for t in targets)

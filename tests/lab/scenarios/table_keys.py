@@ -1,0 +1,61 @@
+"""What stands in the destination's authorized_keys (K)."""
+
+from __future__ import annotations
+
+from tests.lab.scenarios.fault import Fault
+
+# One fault, one line.
+# fmt: off
+
+FAULTS = (
+    Fault("K01-file-missing", b="rm $AK"),
+    Fault("K02-file-empty", b=": >$AK"),
+    Fault("K03-peer-key-absent", b='sed -i "/$MA/d" $AK', reason="user_key_missing", ci=True),
+    Fault("K03b-own-key-absent", b='sed -i "/$MB/d" $AK', reason="own_key_missing"),
+    Fault("K04-peer-key-commented", b='sed -i "/$MA/s/^/#/" $AK', reason="user_key_missing"),
+    Fault("K05-key-truncated", b='sed -i "/$MA/s/ $MA//; 1s/.\\{10\\}$//" $AK', reason="user_key_missing"),
+    Fault("K06-key-wrapped", b="sed -i 's/\\(AAAAC3NzaC1lZDI1NTE5\\)/\\1\\n/' $AK"),
+    Fault("K07-crlf", b="sed -i 's/$/\\r/' $AK"),
+    Fault("K07b-crlf-no-comment", b='sed -i -E "s/ ($MA|$MB)//; s/\\$/\\r/" $AK'),
+    Fault("K08-bom", b="sed -i '1s/^/\\xef\\xbb\\xbf/' $AK"),
+    Fault("K09-no-final-newline", b="grep $MA $AK | tr -d '\\n' >/tmp/x; cat /tmp/x >$AK"),
+    Fault("K10-merged-peer-second", b='b=$(grep $MB $AK); a=$(grep $MA $AK); printf %s "$b" >$AK; echo "$a" >>$AK'),
+    Fault("K10b-merged-peer-first", b='b=$(grep $MB $AK); a=$(grep $MA $AK); printf %s "$a" >$AK; echo "$b" >>$AK'),
+    Fault("K11-from-other", b="option 'from=\"10.99.0.1\"'", reason="user_key_refused", ci=True),
+    Fault("K12-from-cidr", b="option 'from=\"10.100.0.0/24\"'"),
+    Fault("K12b-from-list-negated", b='option "from=\\"10.100.0.0/24,!$A\\""', reason="user_key_refused"),
+    Fault("K12c-from-wildcard", b="option 'from=\"10.100.0.*\"'"),
+    Fault("K12d-from-source-only", b='option "from=\\"$A\\""'),
+    Fault("K13-from-host-name", b="option 'from=\"compute1\"'", reason="user_key_refused"),
+    Fault("K13b-from-host-name-usedns", b="option 'from=\"compute1\"'; cfg 'UseDNS yes'"),
+    Fault("K14-expired", b="option 'expiry-time=\"20200101\"'", reason="user_key_refused"),
+    Fault("K14b-expires-later", b="option 'expiry-time=\"20990101\"'"),
+    Fault("K15-restrict", b="option restrict"),
+    Fault("K15b-no-pty", b="option no-pty,no-user-rc,no-port-forwarding"),
+    Fault("K16-command-true", b="option 'command=\"/bin/true\"'"),
+    Fault("K17-command-false", b="option 'command=\"/bin/false\"'", reason="forced_command"),
+    Fault("K18-command-missing", b="option 'command=\"/opt/none\"'"),
+    Fault("K18b-command-runs-original", b=r"""sed -i -E 's#^(restrict )?ssh-#command="/bin/sh -c \\"$SSH_ORIGINAL_COMMAND\\"" ssh-#' $AK"""),
+    Fault("K18c-command-false-on-own-key-only", b='sed -i "/$MB/s#^#command=\\"/bin/false\\",#; /$MB/s#,restrict #,restrict #" $AK'),
+    Fault("K18d-command-internal-sftp", b="option 'command=\"internal-sftp\"'"),
+    Fault("K19-misspelt-option", b="option no-such-option"),
+    Fault("K20-cert-authority", b="option cert-authority"),
+    Fault("K21-refused-then-good", b='l=$(grep $MA $AK | sed \'s/^restrict //\'); { echo "from=\\"10.9.9.9\\" $l"; echo "$l"; } >$AK'),
+    Fault("K22-good-then-forced", b='l=$(grep $MA $AK | sed \'s/^restrict //\'); { echo "$l"; echo "command=\\"/bin/false\\" $l"; } >$AK'),
+    Fault("K22b-forced-then-good", b='l=$(grep $MA $AK | sed \'s/^restrict //\'); { echo "command=\\"/bin/false\\" $l"; echo "$l"; } >$AK'),
+    Fault("K23-utf-16", b="python3 -c \"t=open('$AK').read(); open('$AK','w',encoding='utf-16').write(t)\""),
+    Fault("K24-nul-early", b="{ printf 'a\\0b\\n'; cat $AK; } >/tmp/x; cat /tmp/x >$AK"),
+    Fault("K25-20000-keys-before", b="python3 -c \"import base64,os; p=b'\\0\\0\\0\\x0bssh-ed25519\\0\\0\\0 '; print('\\n'.join('ssh-ed25519 '+base64.b64encode(p+os.urandom(32)).decode() for _ in range(20000)))\" >/tmp/x; cat $AK >>/tmp/x; cat /tmp/x >$AK"),
+    Fault("K26-type-word-wrong", b="sed -i -E 's/ssh-ed25519/ssh-rsa/' $AK", reason="user_key_missing"),
+    Fault("K27-private-key-pasted", b="cat $K >$AK"),
+    Fault("K28-only-authorized_keys2", b="mv $AK ${AK}2"),
+    Fault("K29-options-quoted-comma", b="option 'environment=\"A=b, c\"'"),
+    Fault("K30-principals-on-plain-key", b="option 'principals=\"nova\"'"),
+    Fault("K31-leading-blanks-and-tabs", b="sed -i 's/^/ \\t/' $AK"),
+    Fault("K32-space-in-options", b="option 'no-pty, no-X11-forwarding'"),
+    Fault("K33-two-keys-semicolon", b='a=$(grep $MA $AK); b=$(grep $MB $AK); echo "$b;$a" >$AK'),
+    Fault("K34-very-long-line-before", b="{ head -c 20000 /dev/zero | tr '\\0' x; echo; cat $AK; } >/tmp/x; cat /tmp/x >$AK"),
+    Fault("K35-permitopen-tunnel-options", b="option 'permitopen=\"h:1\",no-touch-required'"),
+    Fault("K36-malformed-line-after", b="echo 'ssh-ed25519 AAAA damaged' >>$AK", reason="malformed_line"),
+    Fault("E51-only-first-file-read", b="mv $AK ${AK}2; cfg 'AuthorizedKeysFile .ssh/authorized_keys'"),
+)
