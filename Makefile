@@ -1,7 +1,7 @@
 # make demo       the story, on three real compute hosts
 # make test       units, property tests, the lab's selection: what CI runs
 # make test-all   the slow lab tests too
-# make scenarios  every fault of tests/lab/scenarios against Nova's own driver (hours)
+# make scenarios  every fault of tests/lab/scenarios against Nova's own driver (about two hours)
 # make bench      CPU of one local check against its floor
 
 SHELL := /bin/sh

@@ -31,6 +31,9 @@ _PREDICTED = (Outcome.FAIL, Outcome.UNKNOWN)
 _AT_THE_PEER = ("auth", "shell", "directory", "copy")
 _OWN = (
     "tool_missing",
+    "scp_missing",
+    "rsync_without_ssh",
+    "client_hangs",
     "no_user_for_uid",
     "identity_unreadable",
     "identity_mode",
