@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import re
@@ -99,6 +100,8 @@ class Fleet:
         scratch = cache() / "mnt"
         scratch.mkdir(exist_ok=True)
         agent = SOURCE / "agent"
+        # The hosts see it read-only: without this, each run there would compile a hundred modules.
+        compileall.compile_dir(agent, quiet=2)
         shared = [os.fspath(agent) if agent.is_dir() else "", os.fspath(HERE / "init.py")]
         begin = ["sh", os.fspath(HERE / "start.sh"), os.fspath(scratch), os.fspath(tree)]
         # The switch has no disk of its own, only the bridge's network; `cat` lives as long as we do.
@@ -109,7 +112,8 @@ class Fleet:
         ]
         self._processes["switch"] = _spawn([*UNSHARE, *switch])
         for name in self._addresses:
-            own = ["--uts", "--ipc", *begin, name, *shared]
+            keys = os.fspath(cache() / "host-keys" / name)
+            own = ["--uts", "--ipc", *begin, name, keys, *shared]
             self._processes[name] = _spawn([*UNSHARE, *own])
         pids = {name: self._await(name, "pid ") for name in self._processes}
         self._connect({name: int(pid) for name, pid in pids.items()})

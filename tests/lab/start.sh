@@ -1,9 +1,9 @@
 #!/bin/sh
 # Turns the fresh namespaces it is started in into one lab host, then becomes that host's PID 1.
-# start.sh SCRATCH TREE NAME AGENT INIT: an empty directory to mount on, the base tree, the host's
-# name, the source folder `agent` (or nothing) and the path of init.py.
+# start.sh SCRATCH TREE NAME KEYS AGENT INIT: an empty directory to mount on, the base tree, the host's
+# name, where its host keys are kept, the source folder `agent` (or nothing) and the path of init.py.
 set -eu
-scratch=$1 tree=$2 name=$3 agent=$4 init=$5
+scratch=$1 tree=$2 name=$3 keys=$4 agent=$5 init=$6
 
 # The old /proc is still the machine's, so this is the number the machine knows us by.
 read -r pid _ </proc/self/stat
@@ -45,12 +45,18 @@ fi
 
 echo "$name" >/proc/sys/kernel/hostname
 echo "$name" >etc/hostname
+# Cloned trees would share host keys. Made once for a name: an RSA key costs half a second of a processor.
+if [ ! -d "$keys" ]; then
+    chroot . ssh-keygen -A >/dev/null
+    mkdir -p "$keys.$pid"
+    cp -p etc/ssh/ssh_host_* "$keys.$pid"
+    mv -T "$keys.$pid" "$keys" 2>/dev/null || rm -r "$keys.$pid"
+fi
+cp -p "$keys"/ssh_host_* etc/ssh/
 mkdir .machine
 pivot_root . .machine
 umount -l /.machine
 rmdir /.machine
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
-# Cloned trees would share them.
-ssh-keygen -A >/dev/null
 exec env -i PATH="$PATH" LANG="$LANG" /usr/bin/python3 -I -S /dev/fd/3

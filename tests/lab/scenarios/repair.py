@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.lab.fleet import Fleet
 from tests.lab.host import LabError
-from tests.lab.provision import Run, agent, changed, put_record, record, state
+from tests.lab.provision import Run, agent, changed, on_each, put_record, record, state
 from tests.lab.scenarios.fault import DESTINATION, SOURCE
 from tests.lab.scenarios.judge import STANDING
 
@@ -28,7 +28,7 @@ class Repair:
 
 def repair(fleet: Fleet, before: dict[str, Run]) -> Repair:
     trees = {host.name: state(host, *TREES) for host in fleet}
-    done = _fixes(fleet)
+    done = _fixes(fleet, "--no-probe")  # who dials whom is of no interest before the records are round
     hand_round_known(fleet)
     done += _fixes(fleet)
     trespasses: list[str] = []
@@ -60,8 +60,9 @@ def _in_the_way(run: Run, role: str, other: str) -> Iterable[bool]:
                 yield finding["fixable"]
 
 
-def _fixes(fleet: Fleet) -> list[Run]:
-    return [agent(fleet[name], "--fix", "--peer-timeout", "10") for name in (SOURCE, DESTINATION)]
+def _fixes(fleet: Fleet, *options: str) -> list[Run]:
+    runs = on_each(fleet, lambda host: agent(host, "--fix", "--peer-timeout", "10", *options))
+    return [runs[SOURCE], runs[DESTINATION]]
 
 
 def hand_round_known(fleet: Fleet) -> None:
