@@ -67,6 +67,8 @@ not_observed | this could not be looked at | read the message: it says what stoo
 check_crashed | a check of ours failed: a bug of the agent | report it with the output of `agent --format json`
 prediction_disagrees | a real dial passed where we predicted a failure: a bug of the agent | trust the dial; report the message
 not_probed | more peers than one run dials: this one was not its turn | name it with --peer, or wait for the next runs
+dial_expired | the last dial is too old to say anything | is `agent daemon` running? it dials every peer in turn; --peer dials one now
+dial_outdated | the peer's record or something here changed since the last dial | wait for the daemon to dial it again, or name it with --peer
 interrupted | the run ended before this was looked at | run the agent again
 
 # Nova's configuration
@@ -100,6 +102,7 @@ authorized_keys_unreadable | nova cannot read the file of accepted keys, and ssh
 login_closed | the key was accepted and PAM then closed the connection | look at the sshd log and /etc/pam.d/sshd of that host
 [here - -]
 own_key_missing | this host does not accept its own key, so it cannot dial itself | agent --fix
+surplus_key | a key is accepted that no record names | if nobody needs it, remove the line by hand; a certificate authority's line counts too
 unrestricted_key | an accepted key carries no `restrict` | add restrict before the key if nobody forwards ports or agents with it
 malformed_line | a line that OpenSSH skips | correct or remove it by hand
 planted_link | a link in nova's home stands where a key file or directory belongs | remove it as nova, or keep what it leads to right by hand
@@ -115,6 +118,8 @@ sshd_port_differs | sshd listens on other ports than this host's record tells it
 forced_command | a forced command decides what nova's login may run | let it pass Nova's lines (touch, rm, mkdir -p, rm -rf, the copy), or take it away
 channel_refused | sshd opens no session for the login | MaxSessions above 0 in sshd_config
 sftp_only | the login is confined to sftp, and Nova's mkdir is refused | take ForceCommand internal-sftp away for nova
+[here - -]
+sshd_not_reloaded | the running sshd is older than its configuration: it does what it read then | sshd -t, then systemctl reload ssh (sshd on RPM systems)
 [here - copy]
 sshd_unanswered | sshd does not say how it would treat nova: sshd -T fails | sshd -t tells why; a running sshd goes on with what it read, and will not start again
 [here error_stopped copy]
@@ -147,6 +152,7 @@ known_hosts_unreadable | nova cannot read a known_hosts file | make the file rea
 host_key_algorithms | client and peer share no host key algorithm | give the peer a host key of a type the client accepts (ssh-keygen -A)
 [here - -]
 certificate_dates | nova's user certificate is not valid now, or soon will not be | have the site's certificate authority sign the key again
+wildcard_host_key | a host key counts for every name of a pattern | replace the line by one with the host's own names, or by a @cert-authority
 strict_host_key_checking_off | ssh accepts any host key: nobody is kept from posing as a peer | StrictHostKeyChecking yes, once known_hosts is complete
 host_key_name_unknown | no known_hosts line for a name of this peer; Nova pulls a deleted image's file by name | agent --fix
 known_hosts_outdated | the host keys the agent wrote are not those the records name now | agent --fix
@@ -158,7 +164,9 @@ scp_missing | scp is not in nova-compute's PATH, which Nova notices only after i
 [here rollback connect]
 rsync_without_ssh | rsync finds no ssh to connect with | apt install openssh-client (openssh-clients on RPM systems)
 [here hang connect]
-client_hangs | ssh on this host hangs before it connects; Nova would wait with it | look at `Match exec` and ControlPath in nova's ssh configuration, and at name service
+client_hangs | ssh on this host hangs before it says a word to the peer; Nova would wait with it | look at `Match exec` and ControlPath in nova's ssh configuration, at its key files, and at name service
+[here hang auth]
+identity_blocks | a private key is a pipe or a device: ssh opens it and waits for ever | remove it, or put the site's key there
 [here error_running copy]
 tool_missing | a program Nova starts is not in nova-compute's PATH | install it (openssh-client, rsync)
 [here rollback copy]
@@ -186,7 +194,7 @@ no_peers | no peer records: nothing is known of any other host | put each peer's
 record_invalid | a peer record cannot be used | have the host named write it again: agent facts
 record_conflict | two records claim one name or address: neither claim is used | remove the one that is wrong
 record_newer | a record was written by a newer agent | upgrade the agent on this host
-record_stale | this host's own record no longer says what is true | hand the new one round: agent facts
+record_stale | a host's record no longer says what is true | hand that host's new one round: agent facts
 [inventory error_destination -]
 image_cache_differs | two hosts keep base images in different directories: the moved disk would not find its backing file | the same [image_cache]subdirectory_name on both
 [inventory wrong_disk -]

@@ -19,6 +19,7 @@ from agent.model import (
     PeerRow,
     Record,
     Role,
+    ServerConfig,
     Snapshot,
 )
 from agent.reasons import REASONS, Impact, Reason, Side, Stage, impact_at
@@ -27,6 +28,13 @@ from agent.settings import Settings
 # Findings about a peer that no dial can disprove: everything "works" and the disk is lost or somewhere else.
 _SILENT = (Impact.WRONG_DISK, Impact.DISK_LOSS, Impact.ERROR_DESTINATION)
 _PREDICTED = (Outcome.FAIL, Outcome.UNKNOWN)
+_BY_SSHD = (
+    "sshd",
+    "authorized_keys",
+    "strict_modes",
+    "account",
+)  # predicted from what sshd -T says
+_NOVA_WAITS = "; Nova, which has no limit of its own, would wait minutes and then give up"
 # From the login on it is the peer that answers.
 _AT_THE_PEER = ("auth", "shell", "directory", "copy")
 _OWN = (
@@ -43,7 +51,7 @@ _OWN = (
 
 def settle(results: Iterable[CheckResult], snapshot: Snapshot) -> tuple[CheckResult, ...]:
     """The same results, with each prediction that a dial disproved turned into `prediction_disagrees`."""
-    by_peer = {a.name: frozenset(a.passed) for a in snapshot.dials}
+    by_peer = {a.name: a for a in snapshot.dials}
     passed = {
         # One peer's words before the login prove nothing for the whole host: only a dial that came through does.
         Role.SOURCE: frozenset(s for a in snapshot.dials if a.reason is None for s in a.passed),
@@ -58,7 +66,8 @@ def settle(results: Iterable[CheckResult], snapshot: Snapshot) -> tuple[CheckRes
         replace(
             result,
             findings=tuple(
-                _settled(result.check, finding, by_peer, passed, met) for finding in result.findings
+                _settled(result.check, finding, by_peer, passed, met, snapshot)
+                for finding in result.findings
             ),
         )
         for result in results
@@ -68,18 +77,18 @@ def settle(results: Iterable[CheckResult], snapshot: Snapshot) -> tuple[CheckRes
 def _settled(
     check: Check,
     finding: Finding,
-    by_peer: Mapping[str, frozenset[str]],
+    by_peer: Mapping[str, Attempt],
     passed: Mapping[Role, frozenset[str]],
     met: frozenset[str],
+    snapshot: Snapshot,
 ) -> Finding:
     reason = REASONS.get(finding.reason or "")
     if check.id == "self_dial" or finding.outcome not in _PREDICTED or reason is None:
         return finding
     if finding.peer is not None:
         # A finding of the destination about one peer speaks of the way peer -> here, which no dial from here shows.
-        proved = (
-            by_peer.get(finding.peer, frozenset()) if check.role is Role.SOURCE else frozenset()
-        )
+        dial = by_peer.get(finding.peer) if check.role is Role.SOURCE else None
+        proved = frozenset(dial.passed) if dial else frozenset()
     else:
         proved = passed[check.role]
     if reason.stage is None or reason.stage.value not in proved or reason.code in met:
@@ -87,8 +96,40 @@ def _settled(
     if finding.outcome is Outcome.UNKNOWN:
         told = f"{finding.message}; a real dial passed all the same"
         return replace(finding, outcome=Outcome.WARN, message=told)
+    return _disproved(check, finding, reason, by_peer, snapshot)
+
+
+def _disproved(
+    check: Check,
+    finding: Finding,
+    reason: Reason,
+    by_peer: Mapping[str, Attempt],
+    snapshot: Snapshot,
+) -> Finding:
+    """A dial passed where a failure was predicted: the prediction stood on something that is not so any more, or is ours."""
+    server, dial = snapshot.server_for(""), by_peer.get(finding.peer or "")
+    if check.id in _BY_SSHD and isinstance(server, ServerConfig) and server.newer:
+        message = (
+            f"{finding.message}; the running sshd, older than {server.newer}, does not do so yet"
+        )
+        return replace(
+            finding, outcome=Outcome.WARN, reason="sshd_not_reloaded", message=message, remedy=None
+        )
+    if dial and reason.code.startswith("host_key_") and not _names_key(dial, snapshot):
+        message = f"{finding.message}; yet the dial passed, with {dial.server_key}, which its record does not name"
+        return replace(
+            finding, outcome=Outcome.WARN, reason="record_stale", message=message, remedy=None
+        )
     message = f"{finding.message}; yet a real dial passed this ({reason.code} was predicted)"
     return replace(finding, outcome=Outcome.WARN, reason="prediction_disagrees", message=message)
+
+
+def _names_key(dial: Attempt, snapshot: Snapshot) -> bool:
+    """Whether the peer's record names the host key that the peer showed."""
+    record = snapshot.records.named(dial.name)
+    if dial.server_key is None or record is None:
+        return True
+    return dial.server_key.split()[-1] in {fingerprint(key) for key in record.host_keys}
 
 
 def rows(
@@ -184,7 +225,8 @@ def _row(record: Record, attempt: Attempt, results: Iterable[CheckResult]) -> Pe
     outcome = Outcome.UNKNOWN if attempt.unknown else Outcome.FAIL
     reason, side, why = _cause(record, attempt, results)
     row = _filled(record, attempt, outcome, reason, side)
-    return replace(row, message=why or attempt.detail)
+    waits = _NOVA_WAITS if reason == "connect_timeout" else ""
+    return replace(row, message=(why or attempt.detail) + waits)
 
 
 def _filled(
@@ -222,6 +264,9 @@ def _cause(
     if code == "permission_denied":
         own = _own_fault(results, "identity") or _own_fault(results, "ssh_config")
         return own if own else (code, Side.PEER, "")
+    if code == "client_hangs":
+        own = _own_fault(results, "identity")
+        return own if own and own[0] == "identity_blocks" else (code, Side.HERE, "")
     if code == "host_key_changed" and attempt.server_key is not None:
         told = {fingerprint(key) for key in record.host_keys}
         shown = attempt.server_key.split()[-1]

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from agent.formats import authorized_keys, trust, user_key_files
-from agent.formats.access import unanswered, unseen
+from agent.formats.access import unseen
 from agent.formats.authorized_keys import ACCEPTED
+from agent.formats.closed import closed_directory
+from agent.formats.ground import server_side
 from agent.formats.user_key_files import KeyLists
 from agent.formats.wording import line_numbers
 from agent.model import (
-    Absent,
     Account,
     Action,
     Check,
@@ -36,20 +37,14 @@ _SUBJECT = "authorized_keys"
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
-    account, nova, server = snapshot.account, snapshot.nova, snapshot.server_for("")
-    if not snapshot.host.live:
-        yield skipped(_SUBJECT, "an image accepts no host yet: its clones would share the trust")
-    elif isinstance(account, Absent):
-        yield skipped(_SUBJECT, f"there is no account {want.user}")
-    elif isinstance(server, Absent):
-        yield skipped(_SUBJECT, "there is no sshd that would read them")
+    image = "an image accepts no host yet: its clones would share the trust"
+    found, nova = server_side(snapshot, want, _SUBJECT, image), snapshot.nova
+    if isinstance(found, Finding):
+        yield found
     elif isinstance(nova, Unreadable):
         yield skipped(_SUBJECT, "nova.conf cannot be read: see nova_config")
-    elif isinstance(account, Unreadable):
-        yield unknown(_SUBJECT, unseen(snapshot), f"cannot look up the account: {account.reason}")
-    elif isinstance(server, Unreadable):
-        yield unknown(_SUBJECT, unanswered(snapshot), f"sshd cannot be asked: {server.reason}")
     else:
+        account, server = found
         yield from _Look.at(snapshot, want, account, nova, server).findings()
 
 
@@ -101,7 +96,10 @@ class _Look:
     def _refused(self) -> Iterator[Finding]:
         usable = self.lists.accept_somebody(self.snapshot.taken_at)
         for each in self.lists.lists:
-            if each.refused and each.denied and self.snapshot.host.privileged:
+            if each.denied and closed_directory(self.snapshot, self.account, each.path):
+                text = f"not known: see strict_modes for the way to {each.path}"
+                yield skipped(str(each.path), text)
+            elif each.refused and each.denied and self.snapshot.host.privileged:
                 say = warned if usable else failed
                 yield say(str(each.path), "authorized_keys_unreadable", each.refused)
             elif each.refused:
@@ -153,6 +151,12 @@ class _Look:
             return warned(name, "forced_command", text, peer=name)
         if answer.state == ACCEPTED:
             return passed(name, f"accepted by {path}:{answer.line}", peer=name)
+        if self._unread(lists):
+            return skipped(
+                name,
+                "whether its key is accepted is not known: no list of keys can be read",
+                peer=name,
+            )
         where = ", ".join(str(each.path) for each in lists.lists) or "AuthorizedKeysFile none"
         text = f"the key of {name} is not in {where}, expected there"
         if _elsewhere(server, lists):
@@ -165,6 +169,11 @@ class _Look:
             remedy = None if fix else self._by_hand(peer)
             finding = failed(name, "user_key_missing", text, *fix, peer=name, remedy=remedy)
         return replace(finding, side=Side.HERE)  # the list of codes speaks from the peer's view
+
+    def _unread(self, lists: KeyLists) -> bool:
+        """Whether all that is known is that the lists cannot be read, which another finding says."""
+        refused = any(each.refused for each in lists.lists)
+        return refused and not lists.accept_somebody(self.snapshot.taken_at)
 
     def _fix_for(self, peer: Record) -> tuple[Action, ...]:
         """The one action, if it does something for this peer."""
@@ -189,7 +198,7 @@ class _Look:
         _, answer = self.lists.best(keys, address, self.snapshot.taken_at)
         if answer.state == ACCEPTED:
             yield passed(self.nova.host, "this host's own key is accepted")
-        elif not _elsewhere(self.server, self.lists):
+        elif not _elsewhere(self.server, self.lists) and not self._unread(self.lists):
             text = f"the key of {self.nova.host} itself is not accepted, expected for the self-dial"
             yield warned(self.nova.host, "own_key_missing", text, *self.fix)
 

@@ -9,6 +9,7 @@ from typing import Optional
 from agent.formats import places
 from agent.formats.access import EXECUTE, READ, is_direct, link_on_the_way, may, unseen
 from agent.formats.certificate import validity
+from agent.formats.closed import closed_directory, describe, handed_back
 from agent.model import (
     Absent,
     Account,
@@ -64,7 +65,10 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
 def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
     faults = {i.path: _fault(snapshot, account, i) for i in snapshot.identities}
     one_is_good = None in faults.values()
-    for identity in snapshot.identities:
+    hidden = {i.path: _hidden_by(snapshot, account, i) for i in snapshot.identities}
+    for directory in dict.fromkeys(path for path in hidden.values() if path is not None):
+        yield _closed(snapshot, account, directory, needed=not one_is_good)
+    for identity in (i for i in snapshot.identities if hidden[i.path] is None):
         subject, fault = str(identity.path), faults[identity.path]
         if isinstance(identity.key, Unreadable) and identity.key.reason == places.NO_KEYGEN:
             text = f"{places.NO_KEYGEN}; whether ssh can use the key is for a dial to show"
@@ -77,6 +81,22 @@ def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
             yield warned(subject, fault[0], fault[1], *fault[2])
         else:
             yield failed(subject, fault[0], fault[1], *fault[2])
+
+
+def _hidden_by(snapshot: Snapshot, account: Account, identity: Identity) -> Optional[PurePosixPath]:
+    """The directory of nova's home that hides a key from it; whether there is one cannot be seen."""
+    if not isinstance(identity.file, Unreadable) or not snapshot.host.privileged:
+        return None
+    return closed_directory(snapshot, account, identity.path)
+
+
+def _closed(
+    snapshot: Snapshot, account: Account, directory: PurePosixPath, *, needed: bool
+) -> Finding:
+    fix = handed_back(snapshot, account, directory, snapshot.file(directory))
+    say = failed if needed else warned
+    text = describe(snapshot, account, directory)
+    return say(str(directory), "identity_unreadable", text, *fix)
 
 
 def _praise(identity: Identity) -> str:
@@ -113,6 +133,9 @@ def _fault(snapshot: Snapshot, account: Account, identity: Identity) -> Optional
     path = identity.path
     if isinstance(file, Unreadable):
         return "identity_unreadable", f"not readable for {account.name}: {file.reason}", ()
+    if file.kind is Kind.OTHER:
+        text = f"{path} is a {file.kind.value} that ssh would wait for, expected a regular file"
+        return "identity_blocks", text, ()
     if file.kind is not Kind.FILE:
         return "identity_broken", f"{path} is a {file.kind.value}, expected a regular file", ()
     if not may(account, READ, file):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Optional
 
 from agent.formats import host_key_files, known_hosts
 from agent.formats.access import unseen
-from agent.formats.host_key_files import View
+from agent.formats.closed import closed_directory, describe, handed_back
+from agent.formats.ground import client_side
+from agent.formats.host_key_files import Refused, View
 from agent.formats.trust import HostTrust, host_trust, lookup_names
 from agent.formats.wording import line_numbers
 from agent.model import (
-    Absent,
     Account,
     Action,
     Check,
     ClientConfig,
     Finding,
     NovaConfig,
+    Outcome,
     Record,
     Role,
     Snapshot,
@@ -40,20 +44,14 @@ _REASONS = {
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
-    account, nova, client = snapshot.account, snapshot.nova, snapshot.client_for("")
-    if not snapshot.host.live:
-        yield skipped(_SUBJECT, "an image knows no host yet: its clones would share the trust")
-    elif isinstance(account, Absent):
-        yield skipped(_SUBJECT, f"there is no account {want.user}")
-    elif isinstance(client, Absent):
-        yield skipped(_SUBJECT, "there is no ssh that would look")
+    image = "an image knows no host yet: its clones would share the trust"
+    found, nova = client_side(snapshot, want, _SUBJECT, image), snapshot.nova
+    if isinstance(found, Finding):
+        yield found
     elif isinstance(nova, Unreadable):
         yield skipped(_SUBJECT, "nova.conf cannot be read: see nova_config")
-    elif isinstance(account, Unreadable):
-        yield unknown(_SUBJECT, unseen(snapshot), f"cannot look up the account: {account.reason}")
-    elif isinstance(client, Unreadable):
-        yield unknown(_SUBJECT, unseen(snapshot), f"ssh cannot be asked: {client.reason}")
     else:
+        account, client = found
         yield from _Look.at(snapshot, want, account, nova, client).findings()
 
 
@@ -84,7 +82,10 @@ class _Look:
     def findings(self) -> Iterator[Finding]:
         peers = self.snapshot.records.peers(self.nova.host)
         about_peers = [finding for peer in peers for finding in self._peer(peer)]
-        yield from self._files(any(f.reason in _REASONS.values() for f in about_peers))
+        missed = any(
+            f.reason in _REASONS.values() or f.outcome is Outcome.SKIP for f in about_peers
+        )
+        yield from self._files(missed)
         yield from about_peers
         yield from self._stale(peers)
 
@@ -118,6 +119,9 @@ class _Look:
                 f"{name} is vouched for by a certificate authority only, which a dial has to show"
             )
             return unknown(peer.name, "not_observed", text, peer=peer.name)
+        if said.state == known_hosts.UNKNOWN and any(map(self._closed, self._view(client).refused)):
+            text = f"whether {name} is known cannot be seen while its file is closed to nova"
+            return skipped(peer.name, text, peer=peer.name)
         reason = _REASONS[said.state]
         if said.state == known_hosts.UNKNOWN and not said.key_type:
             reason = "host_key_algorithms"
@@ -134,7 +138,7 @@ class _Look:
         port = _port(client)
         names = lookup_names((peer.name, *peer.names), port)
         lacking = [n for n in names if self._verdict(peer, client, n).state == known_hosts.UNKNOWN]
-        if lacking:
+        if lacking and not any(map(self._closed, self._view(client).refused)):
             text = f"no line for {', '.join(lacking)}, expected one for each name of {peer.name}"
             remedy = None if self.fix else _by_hand(",".join(lacking), peer)
             yield warned(
@@ -147,8 +151,13 @@ class _Look:
 
     def _files(self, missed: bool) -> Iterator[Finding]:
         view = self._view(self.client)
+        told: set[PurePosixPath] = set()
         for refused in view.refused:
             subject = str(refused.path)
+            closed = self._closed(refused)
+            if closed is not None:
+                yield from self._told_once(closed, told, missed=missed)
+                continue
             if not refused.denied or not self.snapshot.host.privileged:
                 yield unknown(subject, unseen(self.snapshot), refused.why)
                 continue
@@ -159,6 +168,28 @@ class _Look:
             text = f"ssh skips {line_numbers(numbers)} of {path}"
             yield warned(str(path), "malformed_line", text)
         yield self._ours()
+
+    def _closed(self, refused: Refused) -> Optional[PurePosixPath]:
+        if not refused.denied:
+            return None
+        return closed_directory(self.snapshot, self.account, refused.path)
+
+    def _told_once(
+        self, closed: PurePosixPath, told: set[PurePosixPath], *, missed: bool
+    ) -> Iterator[Finding]:
+        if closed in told:
+            return
+        told.add(closed)
+        keys = [i.path for i in self.snapshot.identities]
+        if keys and all(
+            closed_directory(self.snapshot, self.account, path) == closed for path in keys
+        ):
+            yield skipped(str(closed), "closed to nova: see identity")
+            return
+        say = failed if missed else warned
+        text = describe(self.snapshot, self.account, closed)
+        fix = handed_back(self.snapshot, self.account, closed, self.snapshot.file(closed))
+        yield say(str(closed), "known_hosts_unreadable", text, *fix)
 
     def _ours(self) -> Finding:
         if not host_key_files.exists(self.snapshot, self.account, self.client):

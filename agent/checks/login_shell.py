@@ -54,7 +54,8 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     else:
         fix = _fix(snapshot, account, want)
         text = f"{told}{_observed(reason)}, expected one that runs commands such as {want.shell}"
-        yield failed(subject, reason, text, *fix, remedy=None if fix else _by_hand(snapshot, want))
+        by_hand = None if fix else _by_hand(snapshot, account, want)
+        yield failed(subject, reason, text, *fix, remedy=by_hand)
 
 
 def _fault(shell: PurePosixPath, seen: object) -> Optional[str]:
@@ -80,6 +81,8 @@ def _fix(snapshot: Snapshot, account: Account, want: Settings) -> tuple[Action, 
     # With a password the account could then log in from anywhere: opening that is the site's decision.
     if isinstance(snapshot.password, (Absent, Unreadable)) or snapshot.password.usable:
         return ()
+    if account.lines > 1:
+        return ()  # usermod: "multiple entries named 'nova' in /etc/passwd"
     for shell in (want.shell, _FALLBACK):
         seen = snapshot.file(shell)
         if isinstance(seen, File) and _fault(shell, seen) is None:
@@ -87,8 +90,11 @@ def _fix(snapshot: Snapshot, account: Account, want: Settings) -> tuple[Action, 
     return ()
 
 
-def _by_hand(snapshot: Snapshot, want: Settings) -> str:
+def _by_hand(snapshot: Snapshot, account: Account, want: Settings) -> str:
     command = f"usermod --shell {want.shell} {want.user}"
+    if account.lines > 1:
+        lines = f"/etc/passwd has {account.lines} lines for {want.user}, and the first counts"
+        return f"remove the duplicate line ({lines}); usermod refuses to work until then"
     if isinstance(snapshot.password, Unreadable):
         return f"{command} (whether the account has a password could not be seen)"
     if isinstance(snapshot.password, Absent):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Optional
 
 from agent.formats.access import unseen
 from agent.formats.matching import Address, parse_address
+from agent.formats.nova_conf import NO_HOST
 from agent.model import (
     Check,
     Finding,
@@ -21,6 +23,7 @@ from agent.model import (
     unknown,
     warned,
 )
+from agent.reasons import Impact
 from agent.settings import Settings
 
 
@@ -28,6 +31,10 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     nova = snapshot.nova
     if isinstance(nova, Unreadable):
         yield skipped("address", "nova.conf cannot be read: see nova_config")
+    elif not nova.address and any(p.endswith(NO_HOST) for p in nova.problems):
+        text = next(p for p in nova.problems if p.endswith(NO_HOST))
+        refused = failed("address", "nova_option_invalid", f"{text}, expected an address")
+        yield replace(refused, impact=Impact.ROLLBACK)  # ssh ends before it dials anybody
     elif not nova.address:
         text = "the address peers dial is not known, expected one of this host's own"
         yield unknown("address", "address_unknown", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.formats import places
+from agent.formats import nova_conf, places
 from agent.model import (
     Check,
     Finding,
@@ -14,6 +14,7 @@ from agent.model import (
     Unreadable,
     failed,
     passed,
+    skipped,
     unknown,
 )
 from agent.settings import Settings
@@ -29,7 +30,9 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
         yield unknown("nova.conf", "needs_root" if denied else "nova_conf_unreadable", nova.reason)
         return
     for problem in nova.problems:
-        if not nova.address and problem.startswith(_OF_THE_ADDRESS):
+        if not nova.address and problem.endswith(nova_conf.NO_HOST):
+            yield skipped("nova.conf", f"{problem}: see nova_address")  # no fault of the source's
+        elif not nova.address and problem.startswith(_OF_THE_ADDRESS):
             yield unknown("nova.conf", "address_unknown", problem)
         else:
             yield failed("nova.conf", "nova_option_invalid", problem)

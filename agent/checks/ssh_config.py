@@ -68,7 +68,8 @@ def _finding(client: _Seen, note: _Note, peer: Optional[str]) -> Finding:
 
 def _notes(client: _Seen, want: Settings) -> list[_Note]:
     if isinstance(client, Unreadable):
-        return [("client_config_invalid", client.reason)]
+        hangs = "took too long" in client.reason
+        return [("client_hangs" if hangs else "client_config_invalid", client.reason)]
     if isinstance(client, Absent):
         return []
     notes: list[_Note] = []

@@ -46,6 +46,9 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
         yield unknown(_SUBJECT, unanswered(snapshot), server.reason)
     else:
         yield from _ports(snapshot)
+        if server.newer:
+            text = f"{server.newer} was changed after sshd read it, expected a reload: the next start brings what it says"
+            yield warned("sshd's age", "sshd_not_reloaded", text)
         yield from _answers(snapshot, want, server)
         yield _sftp(snapshot, server)
 

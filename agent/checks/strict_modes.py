@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import Optional
 
 from agent.formats import authorized_keys, places
-from agent.formats.access import EXECUTE, may, unanswered, unseen
+from agent.formats.access import EXECUTE, READ, may, unseen
+from agent.formats.closed import closed_directory, handed_back
+from agent.formats.ground import server_side
 from agent.model import (
     Absent,
     Account,
@@ -18,12 +21,10 @@ from agent.model import (
     Role,
     ServerConfig,
     SetMode,
-    SetOwner,
     Snapshot,
     Unreadable,
     failed,
     passed,
-    skipped,
     unknown,
     warned,
 )
@@ -31,21 +32,12 @@ from agent.settings import Settings
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
-    account, server = snapshot.account, snapshot.server_for("")
-    if isinstance(account, Absent):
-        yield skipped("key files", f"there is no account {want.user}")
-    elif not snapshot.host.live:
-        yield skipped("key files", "sshd cannot be asked in an image which files it would read")
-    elif isinstance(server, Absent):
-        yield skipped("key files", "there is no sshd that would read them")
-    elif isinstance(account, Unreadable):
-        yield unknown(
-            "key files", unseen(snapshot), f"cannot look up the account: {account.reason}"
-        )
-    elif isinstance(server, Unreadable):
-        yield unknown("key files", unanswered(snapshot), f"sshd cannot be asked: {server.reason}")
+    image = "sshd cannot be asked in an image which files it would read"
+    found = server_side(snapshot, want, "key files", image)
+    if isinstance(found, Finding):
+        yield found
     else:
-        yield from _walk(snapshot, account, server)
+        yield from _walk(snapshot, *found)
 
 
 def _walk(snapshot: Snapshot, account: Account, server: ServerConfig) -> Iterator[Finding]:
@@ -57,7 +49,10 @@ def _walk(snapshot: Snapshot, account: Account, server: ServerConfig) -> Iterato
             yield failed(str(account.home), "home_missing", text)
             return
     for path in dict.fromkeys(p for file in files for p in _judged(snapshot, account, file)):
-        yield _inode(snapshot, account, server, path)
+        # What lies below a directory that is closed to nova cannot be seen: that directory is told of, once.
+        below = isinstance(snapshot.file(path), Unreadable)
+        if not (below and closed_directory(snapshot, account, path)):
+            yield _inode(snapshot, account, server, path)
 
 
 def _judged(snapshot: Snapshot, account: Account, file: PurePosixPath) -> list[PurePosixPath]:
@@ -86,8 +81,9 @@ def _inode(
     told = f"owner {seen.uid}, mode {seen.mode:04o}"
     if seen.kind is Kind.DIRECTORY and not may(account, EXECUTE, seen):
         text = f"{told}, expected {account.name} to be able to search it: sshd reads keys as {account.name}"
-        fix = _owner(snapshot, account, path, seen)
-        return failed(subject, "authorized_keys_unreadable", text, *fix)
+        fix = handed_back(snapshot, account, path, seen)
+        say = warned if _is_spare(snapshot, account, server, path) else failed
+        return say(subject, "authorized_keys_unreadable", text, *fix)
     if server.one("strictmodes", "yes") == "no":
         return passed(subject, f"{told}; sshd does not look (StrictModes no)")
     owned = seen.uid in (0, account.uid)
@@ -100,8 +96,8 @@ def _inode(
         if owned
         else f"expected owner {account.name} or root"
     )
-    # The keys of a file without any are not missed when sshd refuses it.
-    say = warned if _holds_nothing(seen) else failed
+    # Keys that stand in another file that sshd takes are not missed when it refuses this one.
+    say = warned if _is_spare(snapshot, account, server, path) else failed
     return say(subject, "strict_modes", f"{told}, {want}", *fix)
 
 
@@ -113,12 +109,32 @@ def _others_write(snapshot: Snapshot, account: Account, server: ServerConfig, se
     return bool(seen.mode & 0o020) and not alone
 
 
-def _holds_nothing(seen: File) -> bool:
-    return (
-        seen.kind is Kind.FILE
-        and seen.content is not None
-        and not authorized_keys.parse(seen.content)
-    )
+def _is_spare(
+    snapshot: Snapshot, account: Account, server: ServerConfig, path: PurePosixPath
+) -> bool:
+    """Whether sshd takes another key file, which holds every line of this one; of a directory some line is enough."""
+    lines, seen = _lines(snapshot.file(path)), snapshot.file(path)
+    files = ((p, _real(snapshot, p)) for p in places.authorized_keys(server, account))
+    others = (p for p, real in files if path not in (p, real, *p.parents, *real.parents))
+    good = (s for p in others if _is_taken(snapshot, account, server, s := snapshot.file(p)))
+    held = {line for each in good for line in _lines(each) or ()}
+    if isinstance(seen, File) and seen.kind is Kind.DIRECTORY:
+        return bool(held)
+    return lines is not None and lines <= held
+
+
+def _lines(seen: object) -> Optional[set[tuple[object, ...]]]:
+    """The keys of a file with what their options say, None where it cannot be read."""
+    if not isinstance(seen, File) or seen.kind is not Kind.FILE or seen.content is None:
+        return None
+    return {(entry.options, entry.key.line) for entry in authorized_keys.parse(seen.content)}
+
+
+def _is_taken(snapshot: Snapshot, account: Account, server: ServerConfig, seen: object) -> bool:
+    if not isinstance(seen, File) or not may(account, READ, seen):
+        return False
+    owned = seen.uid in (0, account.uid)
+    return owned and not _others_write(snapshot, account, server, seen)
 
 
 def _fix(
@@ -127,21 +143,9 @@ def _fix(
     home = _real(snapshot, account.home)
     if path != home and home not in path.parents:
         return ()  # a directory of the system: taking a write bit there may break others
-    mode = SetMode(path, seen.mode & ~0o022, seen.mode)
     if owned:
-        return (mode,)
-    owner = _owner(snapshot, account, path, seen)
-    return (*owner, mode) if owner and seen.mode & 0o022 else owner
-
-
-def _owner(
-    snapshot: Snapshot, account: Account, path: PurePosixPath, seen: File
-) -> tuple[Action, ...]:
-    """Only nova's own .ssh changes hands: a foreign file's content, or a whole home, could be somebody else's."""
-    ssh_directory = _real(snapshot, account.home) / places.SSH_DIRECTORY
-    if path != ssh_directory or seen.kind is not Kind.DIRECTORY or seen.uid == account.uid:
-        return ()
-    return (SetOwner(path, account.uid, account.gid, (seen.uid, seen.gid)),)
+        return (SetMode(path, seen.mode & ~0o022, seen.mode),)
+    return handed_back(snapshot, account, path, seen)
 
 
 CHECK = Check(

@@ -184,19 +184,11 @@ class HostKeyVerdict:
 
 
 def verdict(
-    known: KnownHosts,
-    name: str,
-    keys: Sequence[PublicKey],
-    algorithms: Sequence[str],
-    *,
-    verbatim: bool = False,
+    known: KnownHosts, name: str, keys: Sequence[PublicKey], algorithms: Sequence[str]
 ) -> HostKeyVerdict:
-    """For a server that holds exactly `keys`; `algorithms` is `hostkeyalgorithms` of `ssh -G`.
-
-    `verbatim`: the configuration names a whole list, not `+` or `-`; ssh then keeps its order.
-    """
+    """For a server that holds exactly `keys`; `algorithms` is `hostkeyalgorithms` of `ssh -G`."""
     entries = known.find(name)
-    offer = negotiated([] if verbatim else entries, keys, algorithms)
+    offer = negotiated(entries, keys, algorithms)
     if offer is None:
         return HostKeyVerdict(UNKNOWN)
     said = _judge(entries, offer, keys)

@@ -31,6 +31,12 @@ def mountinfo(text: bytes) -> tuple[Mount, ...]:
     return tuple(mount for mount in found if mount is not None)
 
 
+def root_device(text: bytes) -> bytes:
+    """Device and directory of the root file system: alike in two tables, both show one tree (proc(5), fields 3 and 4)."""
+    roots = [f for f in (line.split(b" ") for line in text.split(b"\n")) if f[4:5] == [b"/"]]
+    return b" ".join(roots[-1][2:4]) if roots else b""
+
+
 def fstab(text: bytes) -> tuple[Mount, ...]:
     found: list[Mount] = []
     for line in text.split(b"\n"):

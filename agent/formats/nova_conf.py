@@ -84,6 +84,10 @@ KEPT_ENVIRONMENT: frozenset[str] = frozenset(
 _RELEASE = re.compile(r"\s*(?:[0-9]{1,4}:)?([0-9]{1,4})(?:\.([0-9]{1,2}))?(?![0-9:])")
 # Something a program can be given as a host: never an option, never two words.
 _HOST = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_.:%-]*")
+# What ssh says "hostname contains invalid characters" to (valid_hostname() in ssh.c), and what it takes for an option.
+_NO_HOST = re.compile(r"|-.*|.*[\s#'\"`$\\;&<>|(){},].*", re.DOTALL)
+NO_HOST = "which ssh takes for no host"
+"""How a problem ends that makes each resize to this host fail; NovaConfig.address is then empty."""
 
 
 def kept(environ: Mapping[str, str]) -> dict[str, str]:
@@ -210,7 +214,8 @@ def _diallable(answers: _Answers, group: str, name: str, address: str) -> str:
     if _HOST.fullmatch(address):
         return address
     if f"[{group}]{name} cannot be read" not in "".join(answers.problems):
-        answers.refuse(group, name, f"is {visible(address, 80)!r}, which nobody can dial")
+        why = NO_HOST if _NO_HOST.fullmatch(address) else "which is neither a name nor an address"
+        answers.refuse(group, name, f"is {visible(address, 80)!r}, {why}")
     return ""
 
 

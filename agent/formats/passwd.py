@@ -44,7 +44,8 @@ def account(passwd: bytes, group: bytes, name: str) -> Union[Account, Absent]:
     theirs = [g for g in _groups(group) if name in g.members or g.gid == entry.gid]
     groups = tuple(dict.fromkeys((entry.gid, *(g.gid for g in theirs))))
     names = tuple(dict.fromkeys(g.name for g in theirs))
-    return replace(entry, groups=groups, group_names=names)
+    same = sum(each.name == name for each in _accounts(passwd))
+    return replace(entry, groups=groups, group_names=names, lines=same)
 
 
 def password(shadow: bytes, name: str) -> Union[Password, Absent]:

@@ -102,6 +102,9 @@ FOREIGN_BANNER = re.compile(
 )
 SSHD_HAS_NO_ROOM = re.compile(r"Not allowed at this time|Exceeded Max")
 
+# The client's own first words to the server, sent once it has read nova's keys.
+GREETING = "debug1: Local version string"
+
 # After the login.  A stage "copy" is one that scp and rsync alone reach.
 SESSION = (
     rule(

@@ -36,7 +36,7 @@ def classify(returncode: Optional[int], stdout: str, stderr: str, tool: str) -> 
         return None
     seen = trace(stderr)
     if returncode is None:
-        return _interrupted(seen)
+        return _interrupted(seen, stderr)
     failure = None if seen.logged_in else _before_login(seen, stderr)
     if failure is None:
         failure = _after_login(returncode, stdout, seen, tool)
@@ -51,9 +51,13 @@ def _work(tool: str) -> str:
     return "directory" if tool == "ssh" else "copy"
 
 
-def _interrupted(seen: Trace) -> Failure:
+def _interrupted(seen: Trace, stderr: str) -> Failure:
     told = _useful(seen.after or seen.before)
     detail = _joined(told or ([f"ssh was last heard of at: {seen.last}"] if seen.last else []))
+    if seen.next_stage == "banner" and causes.GREETING not in stderr:
+        return Failure(
+            "banner", "client_hangs", detail
+        )  # connected, and it has not yet said a word
     if seen.logged_in or "connect" in seen.reached:
         return Failure(seen.next_stage, "too_slow", detail)
     if seen.verbose and "resolve" not in seen.reached:

@@ -49,12 +49,12 @@ def listen_ports(values: Mapping[str, tuple[str, ...]]) -> tuple[int, ...]:
 
 
 def _keywords(text: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for line in text.split("\n"):
         keyword, _, value = line.strip().partition(" ")
         if not keyword:
             continue
         name = keyword.lower()
         name = _RENAMED.get(name, name)
-        found[name] = (*found.get(name, ()), value.strip())
-    return found
+        found.setdefault(name, []).append(value.strip())
+    return {name: tuple(values) for name, values in found.items()}

@@ -102,8 +102,19 @@ class PeerRow:
 
 
 @dataclass(frozen=True)
+class Fixes:
+    """Steps that `--fix` has carried out on this host in all its runs, and those that did not succeed."""
+
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
 class Report:
-    """The one thing every output consumes."""
+    """The one thing every output consumes.
+
+    `config_error` says why the configuration on disk is not the one in use: a daemon keeps the last good one.
+    """
 
     host: str
     scope: Scope
@@ -117,6 +128,9 @@ class Report:
     applied: tuple[StepResult, ...] = ()
     omitted: tuple[str, ...] = ()  # what a partial report did not look at
     probed: bool = False
+    interval: int = 60  # seconds from this report to the next, where a daemon makes them
+    fixes: Fixes = Fixes()
+    config_error: Optional[str] = None
 
     def findings(self) -> Iterator[tuple[Check, Finding]]:
         for result in self.results:

@@ -81,6 +81,7 @@ class Account:
     """One passwd(5) entry.
 
     `groups` are the ids of all groups a login has, the primary one included; `group_names` those of them that have a name.
+    `lines` is how many passwd lines have this name: the first counts, and usermod touches none where there are two.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Account:
     shell: PurePosixPath
     groups: tuple[int, ...] = ()
     group_names: tuple[str, ...] = ()
+    lines: int = 1
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,15 @@ class ClientConfig:
 class ServerConfig:
     """`sshd -T -C user=...,addr=ADDRESS`: the effective answer for nova from one address.
 
-    `ports` are the configured ones; `Snapshot.listening` has those a daemon really listens on.
+    `ports` are the configured ones; `Snapshot.listening` has those a daemon really listens on.  `newer` is a file that
+    was changed after the running daemon read it, "" where there is none: what it does may not be what is said here.
     """
 
     values: Mapping[str, tuple[str, ...]]
     ports: tuple[int, ...] = (22,)
     version: str = ""
     debian: bool = False  # secure_permissions() of the user-group-modes patch
+    newer: str = ""
 
     def one(self, keyword: str, default: str = "") -> str:
         return self.values.get(keyword, (default,))[0]

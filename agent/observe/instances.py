@@ -24,6 +24,8 @@ from agent.observe.accounts import People
 
 FSTAB = PurePosixPath("/etc/fstab")
 MOUNTINFO = PurePosixPath("/proc/self/mountinfo")
+EVERYBODYS = PurePosixPath("/proc/1/mountinfo")
+_WITHHELD = "is read-only for this service alone: name it in ReadWritePaths= of its unit and restart resize-agent"
 UNITS = PurePosixPath("/etc/systemd/system")
 _MOST_LOOKED_AT = 20_000  # inodes below the leftovers
 
@@ -44,18 +46,21 @@ def look(
         return Instances(
             path, tuple(seen.items()), Unreadable("not on an image"), Unreadable("not on an image")
         )
+    last = seen[path]
+    real = last.real if isinstance(last, File) and last.real is not None else path
+    mount, withheld = _mount(host, real)
+    if withheld:
+        return Unreadable(f"{path} {_WITHHELD}")
     try:
         inner: dict[str, Any] = host.call_as(account, _inside, str(path))
     except OSError as error:
         inner = {"writable": None, "why": error.strerror, "leftovers": []}
     writable = inner["writable"]
-    last = seen[path]
-    real = last.real if isinstance(last, File) and last.real is not None else path
     return Instances(
         path=path,
         way=tuple(seen.items()) + _real_way(host, account, path, real),
         writable=Unreadable(str(inner.get("why"))) if writable is None else bool(writable),
-        mount=_mount(host, real),
+        mount=mount,
         free_bytes=inner.get("free_bytes"),
         free_inodes=inner.get("free_inodes"),
         expected_mounts=tuple(dict.fromkeys(_expected(host, (path, real), records))),
@@ -134,12 +139,22 @@ def _removable(top: str) -> bool:
     return True
 
 
-def _mount(host: Host, real: PurePosixPath) -> Union[Mount, Unreadable]:
-    seen = host.file(MOUNTINFO)
-    if not isinstance(seen, File) or seen.content is None:
-        return Unreadable(f"{MOUNTINFO} cannot be read")
-    found = mounts.mount_of(mounts.mountinfo(seen.content), real)
-    return found if found is not None else Unreadable("no mount holds it")
+def _mount(host: Host, real: PurePosixPath) -> tuple[Union[Mount, Unreadable], bool]:
+    """(what everybody sees mounted there, whether it is read-only for us and not for everybody).
+
+    A confined service has mounts of its own (systemd.exec(5), ProtectSystem=); those of the first process are everybody's,
+    where it has the same root as we, which in a container it may not.
+    """
+    own, first = host.file(MOUNTINFO), host.file(EVERYBODYS)
+    if not isinstance(own, File) or own.content is None:
+        return Unreadable(f"{MOUNTINFO} cannot be read"), False
+    ours = theirs = mounts.mount_of(mounts.mountinfo(own.content), real)
+    table = first.content if isinstance(first, File) and first.content else b""
+    if table and mounts.root_device(table) == mounts.root_device(own.content):
+        theirs = mounts.mount_of(mounts.mountinfo(table), real)
+    if theirs is None:
+        return Unreadable("no mount holds it"), False
+    return theirs, ours is not None and "ro" in ours.options and "ro" not in theirs.options
 
 
 def _expected(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -27,7 +28,10 @@ def config(
     """
     running = _running(host, account)
     pid, argv = running if running else (None, ())
-    files = _files(host, _locations(host, want, argv if running else None))
+    words = _environment(host, pid, account)
+    if words is None and host.privileged:
+        return Unreadable("the environment of the running nova-compute cannot be read")
+    files = _files(host, account, _locations(host, want, argv if running else None))
     if not any(path.name == "nova.conf" for path in files) and not running:
         return Unreadable("/etc/nova/nova.conf: no such file")
     texts: list[tuple[PurePosixPath, bytes]] = []
@@ -37,7 +41,7 @@ def config(
             return Unreadable(reason)
         texts.append((path, seen.content))
     return nova_conf.effective(
-        nova_conf.parse(texts, host.environment(pid) if pid else {}),
+        nova_conf.parse(texts, words or {}),
         hostname=host.name,
         route_address=host.route_address() if host.live else None,
         release=want.nova_release or _release(host, argv),
@@ -64,11 +68,23 @@ def _looked_at(
     return {path: host.file(path) for path in files}
 
 
-def environment(host: Host, config: Union[NovaConfig, Unreadable]) -> dict[str, str]:
+def environment(
+    host: Host,
+    config: Union[NovaConfig, Unreadable],
+    account: Union[Account, Absent, Unreadable],
+) -> dict[str, str]:
     """What we keep of nova-compute's environment; empty where it does not run."""
-    if isinstance(config, Unreadable) or config.running is None:
+    if isinstance(config, Unreadable):
         return {}
-    return dict(nova_conf.kept(host.environment(config.running)))
+    return dict(nova_conf.kept(_environment(host, config.running, account) or {}))
+
+
+def _environment(
+    host: Host, pid: Optional[int], account: Union[Account, Absent, Unreadable]
+) -> Optional[dict[str, str]]:
+    if pid is None or not isinstance(account, Account):
+        return {}
+    return host.environment(pid, account)
 
 
 def _locations(
@@ -86,16 +102,31 @@ def _exists(host: Host, path: PurePosixPath) -> bool:
     return isinstance(host.file(path, content=False), (File, Unreadable))
 
 
-def _files(host: Host, found: tuple[nova_conf.Location, ...]) -> list[PurePosixPath]:
+def _files(
+    host: Host,
+    account: Union[Account, Absent, Unreadable],
+    found: tuple[nova_conf.Location, ...],
+) -> list[PurePosixPath]:
     paths: list[PurePosixPath] = []
     for kind, path in found:
         if kind == "file":
             paths.append(path)
             continue
-        names = host.names(path)
-        if isinstance(names, tuple):
-            paths += [path / name for name in names if name.endswith(".conf")]
+        paths += [path / n for n in _names(host, account, path) if n.endswith(".conf")]
     return paths
+
+
+def _names(
+    host: Host, account: Union[Account, Absent, Unreadable], directory: PurePosixPath
+) -> tuple[str, ...]:
+    """As nova: a process of nova's may name any directory, and what is in root's own is not for a report to tell."""
+    if host.live and isinstance(account, Account) and host.can_be(account):
+        try:
+            return tuple(sorted(host.call_as(account, os.listdir, str(directory))))
+        except OSError:
+            return ()
+    names = host.names(directory)
+    return names if isinstance(names, tuple) else ()
 
 
 def _release(host: Host, argv: tuple[str, ...]) -> Optional[str]:

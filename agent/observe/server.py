@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import PurePosixPath
-from typing import Union
+from typing import Optional, Union
 
 from agent.formats import keys, places, sockets, ssh_output
 from agent.formats.escape import visible
@@ -29,6 +29,7 @@ _ELSEWHERE = re.compile(
     rb"^[ \t]*include[ \t=]+(?!\"?/etc/ssh/sshd_config\.d/\*\.conf\"?[ \t]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_CLOCK = 2.0  # seconds; by so much the kernel's word for when a process began can be off
 _PUBLIC_HALVES = re.compile(r"ssh_host_[a-z0-9_]+_key\.pub")
 
 
@@ -64,11 +65,14 @@ def _configs(
     host: Host, account: Account, itself: Self, peers: Sequence[Record]
 ) -> dict[str, Config]:
     """One `sshd -T` for all peers, unless a Match block or a user@host pattern could tell them apart."""
-    arguments = _arguments_of_daemon(host)
+    daemon = _daemon(host)
+    arguments = tuple(_kept(daemon[1])) if daemon else ()
     # Where no peer is asked about, this host itself is the client: it lies in the network that peers dial from.
     general = _ask(host, account, itself, _own_address(itself), arguments)
     if isinstance(general, ServerConfig) and 22 not in general.ports:
         general = _ask(host, account, itself, _own_address(itself), arguments, general.ports[0])
+    if isinstance(general, ServerConfig) and daemon:
+        general = replace(general, newer=_newer(host, general, daemon[0], arguments))
     port = general.ports[0] if isinstance(general, ServerConfig) and 22 not in general.ports else 22
     configs: dict[str, Config] = {"": general}
     if isinstance(general, ServerConfig) and peers and _tells_apart(host, arguments):
@@ -99,22 +103,45 @@ def _ask(
     return ssh_output.server_config(done.stdout, debian=_is_debian(host))
 
 
-def _arguments_of_daemon(host: Host) -> tuple[str, ...]:
-    """Options of the listening daemon's own command line that decide its configuration (-f, -o, -p).
+def _daemon(host: Host) -> Optional[tuple[int, list[str]]]:
+    """The listening daemon's process and its own command line.
 
     sshd rewrites its title to `sshd: /usr/sbin/sshd -D [listener] ...` and keeps its arguments in it.
     """
     for pid, argv in host.processes("sshd"):
-        # Anybody can call a process sshd: only root's own, running that very program, is asked what it was started with.
-        if host.owner_of_process(pid) != 0 or host.executable(pid) != str(SSHD):
+        # Anybody can call a process sshd: only root's own, running that very program as far as that can be seen, is asked
+        # what it was started with.
+        if host.owner_of_process(pid) != 0 or host.executable(pid) not in (str(SSHD), ""):
             continue
         words = " ".join(argv).partition("[listener]")[0].split()
         if words and ("[listener]" in " ".join(argv) or words[0].endswith("sshd")):
-            return tuple(_kept(words))
-    return ()
+            return pid, words
+    return None
+
+
+def _newer(host: Host, config: ServerConfig, pid: int, arguments: Sequence[str]) -> str:
+    """A file of the configuration that was changed since the daemon read it.
+
+    A reload is an exec: the process stays as old as it was, and sshd writes its PidFile anew.
+    """
+    path = PurePosixPath(config.one("pidfile", "none"))
+    seen = host.file(path) if path.is_absolute() else Absent()
+    written = (seen.content or b"").strip() if isinstance(seen, File) else b""
+    since = host.changed(path) if written == str(pid).encode() else None
+    if since is None:
+        began = host.started(pid)
+        since = began + _CLOCK if began is not None else None
+    names = host.names(_DROP_INS)
+    dropped = [_DROP_INS / name for name in names] if isinstance(names, tuple) else []
+    for each in (_main_file(arguments), _DROP_INS, *dropped):
+        changed = host.changed(each)
+        if since is not None and changed is not None and changed > since:
+            return str(each)
+    return ""
 
 
 def _kept(words: Sequence[str]) -> Iterator[str]:
+    """The options that decide its configuration."""
     rest = iter(words)
     for word in rest:
         if word in ("-f", "-o", "-p", "-h"):

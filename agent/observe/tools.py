@@ -19,7 +19,7 @@ def find(
     account: Union[Account, Absent, Unreadable],
     config: Union[NovaConfig, Unreadable],
 ) -> dict[str, Tool]:
-    path = nova.environment(host, config).get("PATH", DEFAULT_PATH)
+    path = nova.environment(host, config, account).get("PATH", DEFAULT_PATH)
     return {name: _find(host, name, path) for name in NAMES}
 
 

@@ -263,3 +263,10 @@ def test_what_cannot_be_judged_is_skipped_and_not_fixed(changes):
 )
 def test_not_knowing_is_not_failing(changes):
     assert {f.outcome for f in evaluate(**changes)} == {Outcome.UNKNOWN}
+
+
+def test_lists_below_a_closed_directory_are_left_to_strict_modes():
+    denied = {p: Unreadable("Permission denied") for p in (KEYS, SSH / "authorized_keys2")}
+    found = evaluate(files={SSH: a_directory(0o700, 3001), **denied})
+    assert {f.outcome for f in found} == {Outcome.SKIP}
+    assert "see strict_modes" in " ".join(f.message for f in found)

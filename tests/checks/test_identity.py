@@ -180,3 +180,17 @@ def test_a_certificate_that_runs_out_is_a_warning(dates, word):
 @pytest.mark.parametrize("dates", ["forever", "from 2026-01-01T00:00:00 to 2036-01-01T00:00:00"])
 def test_a_certificate_with_time_left_passes(dates):
     assert only(certificate=f"        Valid: {dates}\n").outcome is Outcome.PASS
+
+
+def test_a_closed_directory_is_one_finding_however_many_keys_may_lie_in_it():
+    denied = [
+        replace(GOOD, path=SSH / name, file=Unreadable(f"{name}: Permission denied"))
+        for name in ("id_rsa", "id_ecdsa", "id_ed25519")
+    ]
+    [finding] = evaluate(*denied, files={SSH: a_directory(0o700, 3001)})
+    assert (finding.subject, finding.outcome, finding.reason) == (
+        str(SSH),
+        Outcome.FAIL,
+        "identity_unreadable",
+    )
+    assert finding.fix == (SetOwner(SSH, NOVA_UID, NOVA_UID, (3001, 3001)),)

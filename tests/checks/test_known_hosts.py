@@ -7,6 +7,7 @@ from agent.formats import known_hosts, places
 from agent.model import (
     Absent,
     HaveLines,
+    Identity,
     MakeDirectory,
     Outcome,
     Records,
@@ -19,6 +20,7 @@ from tests.hosts import (
     SSH,
     P,
     a_client,
+    a_directory,
     a_file,
     a_host,
     a_key,
@@ -287,3 +289,25 @@ def test_what_cannot_be_judged_is_skipped_and_not_fixed(changes):
 )
 def test_not_knowing_is_not_failing(changes):
     assert {f.outcome for f in evaluate(**changes)} == {Outcome.UNKNOWN}
+
+
+CLOSED = {SSH: a_directory(0o700, 3001), USERS: Unreadable(f"{USERS}: Permission denied")}
+
+
+def test_a_closed_directory_that_hides_the_keys_too_is_left_to_identity():
+    hidden = Identity(SSH / "id_rsa", Unreadable("Permission denied"), Unreadable("x"), Absent())
+    found = fresh(files=CLOSED, identities=(hidden,))
+    assert {f.outcome for f in found} <= {Outcome.SKIP, Outcome.PASS}
+    assert "see identity" in " ".join(f.message for f in found)
+
+
+def test_a_closed_directory_is_one_finding_where_the_key_lies_elsewhere():
+    [key] = a_host().identities
+    elsewhere = replace(key, path=P("/etc/nova/key"))
+    found = fresh(files=CLOSED, identities=(elsewhere,))
+    [told] = [f for f in found if f.reason]
+    assert (told.subject, told.outcome, told.reason) == (
+        str(SSH),
+        Outcome.FAIL,
+        "known_hosts_unreadable",
+    )

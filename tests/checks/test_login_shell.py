@@ -69,3 +69,11 @@ def test_an_account_that_may_have_a_password_is_not_opened(password):
 
 def test_not_knowing_is_not_failing():
     assert evaluate("/opt/sh", Unreadable("stale handle")).outcome is Outcome.UNKNOWN
+
+
+def test_two_lines_of_one_name_are_for_people_because_usermod_refuses():
+    shell = P("/usr/sbin/nologin")
+    host = a_host(account=replace(NOVA, shell=shell, lines=2), files={shell: a_file(mode=0o755)})
+    [finding] = CHECK.evaluate(host, Settings())
+    assert (finding.outcome, finding.fix) == (Outcome.FAIL, ())
+    assert "remove the duplicate line" in finding.remedy

@@ -1,7 +1,9 @@
 import pytest
 
 from agent.checks.nova_address import CHECK
+from agent.formats.nova_conf import NO_HOST
 from agent.model import Outcome, Unreadable
+from agent.reasons import Impact
 from agent.settings import Settings
 from tests.hosts import a_host
 
@@ -74,3 +76,16 @@ def test_not_knowing_is_not_failing(changes):
 
 def test_an_unreadable_configuration_is_told_by_its_own_check():
     assert evaluate(nova=Unreadable("gone")).outcome is Outcome.SKIP
+
+
+def test_what_ssh_takes_for_no_host_fails_and_rolls_back():
+    problem = f"[DEFAULT]my_ip (f:2) is '10.100.0.1 # ours', {NO_HOST}"
+    finding = told("", problems=(problem,))
+    assert (finding.outcome, finding.reason) == (Outcome.FAIL, "nova_option_invalid")
+    assert finding.impact is Impact.ROLLBACK
+    assert "10.100.0.1 # ours" in finding.message
+
+
+def test_what_may_yet_be_a_host_is_unknown():
+    finding = told("", problems=("[DEFAULT]my_ip (f:2) is 'nova@10.100.0.1', which ...",))
+    assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "address_unknown")

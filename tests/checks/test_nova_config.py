@@ -1,6 +1,7 @@
 import pytest
 
 from agent.checks.nova_config import CHECK
+from agent.formats import nova_conf
 from agent.model import Outcome, Unreadable
 from agent.settings import Settings
 from tests.hosts import P, a_host
@@ -51,3 +52,9 @@ def test_a_relative_instances_path_fails():
 def test_a_path_that_a_remote_shell_would_split_fails(path):
     finding = evaluate(nova={"instances_path": P(path)})
     assert (finding.outcome, finding.reason) == (Outcome.FAIL, "nova_option_invalid")
+
+
+def test_an_address_that_is_none_is_left_to_nova_address():
+    problem = f"[DEFAULT]my_ip (f:2) is 'a b', {nova_conf.NO_HOST}"
+    finding = evaluate(nova={"address": "", "problems": (problem,)})
+    assert finding.outcome is Outcome.SKIP

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from agent.checks.sshd import CHECK
@@ -112,3 +114,8 @@ def test_not_knowing_is_not_failing():
     unprivileged = {"server": Unreadable("only root"), "host": {"privileged": False}}
     assert evaluate(**unprivileged) == [(Outcome.UNKNOWN, "needs_root", None)]
     assert evaluate(listening=Unreadable("no /proc"))[0][0] is Outcome.UNKNOWN
+
+
+def test_a_daemon_older_than_its_configuration_is_a_warning():
+    found = evaluate(server=replace(a_server(), newer="/etc/ssh/sshd_config.d/site.conf"))
+    assert found == [(Outcome.WARN, "sshd_not_reloaded", None)]

@@ -129,3 +129,45 @@ def test_sshd_may_be_told_not_to_look():
 def test_not_knowing_is_not_failing():
     assert evaluate({SSH: Unreadable("stale handle")})[str(SSH)][0] is Outcome.UNKNOWN
     assert evaluate(server=Unreadable("denied"))["key files"][0] is Outcome.UNKNOWN
+
+
+def test_what_lies_below_a_closed_directory_is_told_once():
+    denied = {p: Unreadable(f"{p}: Permission denied") for p in (KEYS, SSH / "authorized_keys2")}
+    found = evaluate({SSH: a_directory(0o700, 1000), **denied})
+    assert set(found) == {str(SSH)}
+
+
+SECOND = SSH / "authorized_keys2"
+
+
+def test_a_bad_file_whose_lines_stand_in_a_good_one_is_a_warning():
+    found = evaluate({KEYS: replace(LISTED, mode=0o666), SECOND: LISTED})
+    assert found[str(KEYS)][:2] == (Outcome.WARN, "strict_modes")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        novas(b'from="10.9.9.9" ' + LISTED.content),
+        replace(LISTED, mode=0o666),
+        replace(LISTED, uid=0, mode=0o600),
+        novas(b""),
+    ],
+)
+def test_a_bad_file_is_missed_where_the_other_does_not_stand_in_for_it(second):
+    found = evaluate({KEYS: replace(LISTED, mode=0o666), SECOND: second})
+    assert found[str(KEYS)][:2] == (Outcome.FAIL, "strict_modes")
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o777])
+def test_a_bad_directory_is_no_failure_where_keys_are_taken_from_elsewhere(mode):
+    elsewhere = P("/etc/ssh/keys/nova")
+    files = {
+        SSH: a_directory(mode, NOVA_UID),
+        elsewhere: a_file(LISTED.content),
+        **{p: a_directory() for p in (P("/etc"), P("/etc/ssh"), P("/etc/ssh/keys"))},
+    }
+    both = a_server(authorizedkeysfile=".ssh/authorized_keys /etc/ssh/keys/%u")
+    assert evaluate(files, server=both)[str(SSH)][0] is Outcome.WARN
+    del files[elsewhere]
+    assert evaluate({**files, elsewhere: Absent()}, server=both)[str(SSH)][0] is Outcome.FAIL

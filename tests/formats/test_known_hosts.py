@@ -359,12 +359,6 @@ def test_nothing_in_common_is_unknown_without_a_key_type(algorithms: tuple[str, 
     assert kh.verdict(known, "h", SERVER, algorithms) == kh.HostKeyVerdict("unknown")
 
 
-def test_a_list_given_by_configuration_is_not_reordered() -> None:
-    known = kh.KnownHosts.of([("f", text(f"h {RSA.line}"))])
-
-    assert kh.verdict(known, "h", SERVER, MODERN, verbatim=True).state == "changed"
-
-
 def test_the_type_negotiated_is_told() -> None:
     known = kh.KnownHosts.of([("f", text(f"h {RSA_OLD.line}"))])
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.formats.mounts import expected_under, fstab, mount_of, mount_unit, mountinfo
+from agent.formats.mounts import (
+    expected_under,
+    fstab,
+    mount_of,
+    mount_unit,
+    mountinfo,
+    root_device,
+)
 from agent.model import Mount
 
 INSTANCES = Path("/var/lib/nova/instances")
@@ -130,3 +137,12 @@ def test_octal_escapes_give_the_path_back(name: str) -> None:
     written = b"/" + b"".join(b"\\%03o" % byte for byte in name.encode())
     table = mountinfo(b"1 0 0:1 / " + written + b" rw - ext4 /dev/x rw\n")
     assert table[0].mountpoint == Path("/" + name)
+
+
+def test_root_device_tells_one_tree_from_another():
+    own = MOUNTINFO + b"\n90 22 0:52 / /var/lib/nova rw - ext4 /dev/vda1 rw\n"
+    container = b"1 0 0:88 / / rw - overlay overlay rw\n"
+
+    assert root_device(MOUNTINFO) == root_device(own) == b"254:1 /"
+    assert root_device(container) != root_device(own)
+    assert root_device(b"") == root_device(b"nonsense\n") == b""

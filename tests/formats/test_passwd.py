@@ -120,3 +120,9 @@ def test_garbage_is_never_an_error(passwd: bytes, group: bytes, gid: int) -> Non
         account(passwd, group, name)
     members(group, passwd, gid)
     password(passwd, "nova")
+
+
+def test_lines_of_one_name_are_counted() -> None:
+    two = b"nova:x:1:1::/a:/bin/sh\n" * 2
+    found = account(two, b"", "nova")
+    assert isinstance(found, Account) and found.lines == 2

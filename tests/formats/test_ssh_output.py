@@ -143,7 +143,8 @@ def test_our_limit_before_the_connection_is_a_timeout_and_after_it_slowness() ->
         "connect_timeout",
         "ssh was last heard of at: Connecting to a [10.0.0.1] port 22.",
     )
-    slow = classify(None, "", connecting + "debug1: Connection established.\n", "scp")
+    greeted = "debug1: Connection established.\ndebug1: Local version string SSH-2.0-OpenSSH_9.2\n"
+    slow = classify(None, "", connecting + greeted, "scp")
     assert slow is not None
     assert (slow.stage, slow.reason) == ("banner", "too_slow")
 
@@ -251,3 +252,18 @@ def test_garbage_gives_a_printable_failure(
 def test_megabytes_of_hostile_text_do_not_stall_us(piece: str) -> None:
     text = "debug1: Remote: " + piece * (2_000_000 // len(piece))
     assert classify(255, text, text, "ssh") is not None
+
+
+def test_a_client_that_has_not_said_a_word_waits_for_itself() -> None:
+    connected = "debug1: Connecting to a port 22.\ndebug1: Connection established.\n"
+    reading = connected + "debug1: identity file /var/lib/nova/.ssh/id_rsa type -1\n"
+    hangs = classify(None, "", reading, "ssh")
+    assert hangs is not None
+    assert (hangs.stage, hangs.reason) == ("banner", "client_hangs")
+    assert "id_rsa" in hangs.detail
+
+
+def test_a_hundred_thousand_lines_of_one_keyword_are_read() -> None:
+    """nova's own SendEnv lines, a mebibyte of them: what is not linear would take minutes here."""
+    found = ssh_output.client_config("".join(f"sendenv A{n}\n" for n in range(100_000)))
+    assert found.values["sendenv"][:2] == ("A0", "A1") and len(found.values["sendenv"]) == 100_000
