@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def make_fleet(capfd: pytest.CaptureFixture[str]) -> Iterator[MakeFleet]:
 
     with ExitStack() as stack:
 
-        def make(*names: str, **options: bool) -> Fleet:
+        def make(*names: str, **options: Any) -> Fleet:
             fleet = Fleet(names, progress=progress, **options)
             # What the hosts say of themselves is printed before they go; pytest shows it on failure.
             stack.enter_context(fleet)

@@ -14,7 +14,7 @@ from typing import Self
 
 from tests.lab.host import Host, LabError
 from tests.lab.oracle_session import Session
-from tests.lab.tree import Progress, base_tree, cache, hold
+from tests.lab.tree import SUITE, Progress, base_tree, cache, hold
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[1]
@@ -31,7 +31,8 @@ class Fleet:
     """`with Fleet(["compute1", "compute2"]) as fleet: fleet["compute1"].run(["id"])`.
 
     `configured`: each host has its own `host` and `my_ip` in nova.conf; otherwise nova.conf is as
-    the package made it, with one and the same my_ip on every host. sshd is not started.
+    the package made it, with one and the same my_ip on every host. `suite`: the release of Debian
+    that all of them run. sshd is not started.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class Fleet:
         *,
         ipv6: bool = False,
         configured: bool = True,
+        suite: str = SUITE,
         progress: Progress = print,
     ) -> None:
         pattern = "fd00:10:100::{}" if ipv6 else "10.100.0.{}"
         self._addresses = {name: pattern.format(31 + n) for n, name in enumerate(names)}
         self._configured = configured
+        self._suite = suite
         self._progress = progress
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._tree_lock = -1
@@ -53,7 +56,7 @@ class Fleet:
         self.hosts: dict[str, Host] = {}
 
     def __enter__(self) -> Self:
-        tree = base_tree(self._progress)
+        tree = base_tree(self._suite, self._progress)
         self._tree_lock = hold(tree)
         try:
             self._start(tree)
@@ -75,6 +78,11 @@ class Fleet:
 
     def __iter__(self) -> Iterator[Host]:
         return iter(self.hosts.values())
+
+    @property
+    def switch(self) -> int:
+        """A process in the network that joins the hosts, for what stands outside them: a control node."""
+        return self._processes["switch"].pid
 
     def start_sshd(self) -> None:
         for host in self:
@@ -112,7 +120,7 @@ class Fleet:
         ]
         self._processes["switch"] = _spawn([*UNSHARE, *switch])
         for name in self._addresses:
-            keys = os.fspath(cache() / "host-keys" / name)
+            keys = os.fspath(cache() / "host-keys" / self._suite / name)
             own = ["--uts", "--ipc", *begin, name, keys, *shared]
             self._processes[name] = _spawn([*UNSHARE, *own])
         pids = {name: self._await(name, "pid ") for name in self._processes}

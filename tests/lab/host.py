@@ -131,8 +131,9 @@ class Host:
 
     def stop_sshd(self) -> None:
         """End the listening server and every connection it has."""
-        self.sh("pkill -x sshd || true")
-        gone = ["pgrep", "-x", "sshd"]
+        every = "sshd(-session|-auth)?"  # each connection is a program of its own since OpenSSH 9.8
+        self.sh(f"pkill -x '{every}' || true")
+        gone = ["pgrep", "-x", every]
         await_that(lambda: self.run(gone).returncode == 1, f"{self.name}: sshd is gone", self.log)
 
     def log(self) -> str:

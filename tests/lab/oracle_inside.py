@@ -11,6 +11,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 import types
@@ -39,17 +40,13 @@ class Jobs:
 
 
 class Driver:
-    """Nova's own functions on a driver without a hypervisor: one guest with one qcow2 disk."""
-
-    get_host_ip_addr = LibvirtDriver.get_host_ip_addr
-    migrate_disk_and_power_off = LibvirtDriver.migrate_disk_and_power_off
-    _is_path_shared_with = LibvirtDriver._is_path_shared_with
-    _cleanup_remote_migration = LibvirtDriver._cleanup_remote_migration
-    _cleanup_failed_instance_base = LibvirtDriver._cleanup_failed_instance_base
+    """Nova's own functions (`NOVAS`) on a driver without a hypervisor: one guest with one qcow2 disk."""
 
     def __init__(self) -> None:
         self._remotefs = remotefs.RemoteFilesystem()
         self.job_tracker = Jobs()
+        # For migration_inbound_addr = %s, from Nova 29 on.
+        self._host = types.SimpleNamespace(get_hostname=socket.gethostname)
         self.guest_is_off = False
 
     def power_off(self, *_: object) -> None:
@@ -65,6 +62,16 @@ class Driver:
         return [{"type": "qcow2", "path": f"{CONF.instances_path}/{instance.uuid}/disk"}]
 
 
+# Nova before 23 and after calls what clears away by different names.
+NOVAS = (
+    *("get_host_ip_addr", "migrate_disk_and_power_off", "_is_path_shared_with"),
+    *("_cleanup_remote_migration", "_cleanup_failed_instance_base", "_cleanup_failed_migration"),
+)
+for _name in NOVAS:
+    if hasattr(LibvirtDriver, _name):
+        setattr(Driver, _name, getattr(LibvirtDriver, _name))
+
+
 def configure(transport: str | None) -> None:
     files = [f"--config-file={path}" for path in CONFIG_FILES if os.path.exists(path)]
     CONF(files, project="nova", prog="nova-compute")
@@ -75,7 +82,7 @@ def configure(transport: str | None) -> None:
 def facts() -> dict[str, str]:
     return {
         "verdict": "OK",
-        "address": Driver().get_host_ip_addr(),
+        "address": LibvirtDriver.get_host_ip_addr(Driver()),
         "instances_path": CONF.instances_path,
         "transport": CONF.libvirt.remote_filesystem_transport,
     }
@@ -88,7 +95,9 @@ def move(uuid: str, address: str) -> dict[str, str]:
     instance = types.SimpleNamespace(uuid=uuid, flavor=flavor)
     devices: dict[str, list[object]] = {"block_device_mapping": [], "ephemerals": []}
     try:
-        driver.migrate_disk_and_power_off(None, instance, address, flavor, [], devices)
+        LibvirtDriver.migrate_disk_and_power_off(
+            driver, None, instance, address, flavor, [], devices
+        )
     except exception.InstanceFaultRollback as error:
         return {"verdict": "R", "message": error.inner_exception.format_message()}
     except Exception as error:  # whatever Nova lets out is the answer asked for

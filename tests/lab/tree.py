@@ -1,4 +1,4 @@
-"""The Debian tree that every lab host is an overlay of: built once, kept outside the repository."""
+"""The Debian trees that lab hosts are overlays of: each built once, kept outside the repository."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.lab.sources import machines_release, sources_for
+
 Progress = Callable[[str], None]
 
 SUITE = "bookworm"
+SUITES = ("bullseye", SUITE, "trixie")
+"""Debian 11, 12 and 13: OpenSSH 8.4, 9.2 and 10.0; Nova 22, 26 and 31."""
 PACKAGES = (
     *("openssh-server", "openssh-client", "rsync", "iproute2", "procps", "acl", "attr"),
     *("e2fsprogs", "qemu-utils", "nova-common", "nova-compute-kvm", "python3-nova"),
@@ -45,22 +50,26 @@ def cache() -> Path:
     return Path(os.environ.get("RESIZE_AGENT_LAB_CACHE", "/var/cache/resize-agent-lab"))
 
 
-def key() -> str:
-    inputs = "\n".join((SUITE, *PACKAGES, FINISH, str(RECIPE)))
+def key(suite: str = SUITE) -> str:
+    inputs = "\n".join((suite, *PACKAGES, FINISH, str(RECIPE)))
     return hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
 
-def base_tree(progress: Progress = print) -> Path:
+def base_tree(suite: str = SUITE, progress: Progress = print) -> Path:
     """Path of the finished tree; the first call takes minutes, later ones nothing."""
-    tree = cache() / f"tree-{key()}"
+    tree = _place(suite)
     if tree.is_dir():
         return tree
     cache().mkdir(parents=True, exist_ok=True)
-    with _locked(cache() / "lock", progress):
+    with _locked(cache() / f"lock-{suite}", progress):
         if not tree.is_dir():
             _remove_leftovers(tree)
-            _build(tree, progress)
+            _build(suite, tree, progress)
     return tree
+
+
+def _place(suite: str) -> Path:
+    return cache() / f"tree-{key(suite)}"
 
 
 def hold(tree: Path) -> int:
@@ -82,10 +91,16 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
 
 
 def _remove_leftovers(wanted: Path) -> None:
+    trees = {_place(suite) for suite in SUITES} - {wanted}
+    kept = {path for tree in trees for path in (tree, _unfinished(tree))}
     for old in [*cache().glob("building-*"), *cache().glob("tree-*")]:
-        if old != wanted and not _in_use(old):
+        if old not in kept and not _in_use(old):
             # Never across a mount point: a killed build may have left /proc or /dev mounted.
             subprocess.run(["rm", "-rf", "--one-file-system", os.fspath(old)], check=True)
+
+
+def _unfinished(tree: Path) -> Path:
+    return tree.with_name(f"building-{tree.name}")
 
 
 def _in_use(tree: Path) -> bool:
@@ -99,22 +114,27 @@ def _in_use(tree: Path) -> bool:
     return False
 
 
-def _build(tree: Path, progress: Progress) -> None:
+def _build(suite: str, tree: Path, progress: Progress) -> None:
     _require_mmdebstrap(progress)
-    building = tree.with_name(f"building-{tree.name}")
-    progress(f"lab: building the base tree ({SUITE}, {len(PACKAGES)} packages), some minutes, once")
+    building = _unfinished(tree)
+    progress(f"lab: building the base tree ({suite}, {len(PACKAGES)} packages), some minutes, once")
     started = time.monotonic()
-    _follow(_mmdebstrap(building), started, progress)
+    with tempfile.NamedTemporaryFile("w", suffix=".sources") as file:
+        file.write(sources_for(suite, machines_release()))
+        file.flush()
+        # Where the machine has no source of its own release, mmdebstrap knows one.
+        named = [file.name] if os.path.getsize(file.name) else []
+        _follow([*_mmdebstrap(suite, building), *named], started, progress)
     subprocess.run(["sh", "-c", FINISH, "finish", os.fspath(building)], check=True)
     building.rename(tree)
     progress(f"lab: base tree ready after {time.monotonic() - started:.0f} s: {tree}")
 
 
-def _mmdebstrap(target: Path) -> list[str]:
+def _mmdebstrap(suite: str, target: Path) -> list[str]:
     # Own namespaces: whatever it mounts or starts ends with it, and it ends with us. No mirror is
-    # named, so the machine's apt configuration (a proxy, for instance) decides.
+    # named here: the machine's apt configuration (its sources, a proxy) decides.
     contained = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork"]
-    build = ["mmdebstrap", "--variant=apt", f"--include={','.join(PACKAGES)}", SUITE]
+    build = ["mmdebstrap", "--variant=apt", f"--include={','.join(PACKAGES)}", suite]
     return [*contained, "--kill-child", "--mount-proc", *build, os.fspath(target)]
 
 
@@ -152,6 +172,7 @@ def _read_within(descriptor: int, seconds: float) -> bytes | None:
 
 if __name__ == "__main__":
     try:
-        print(base_tree(lambda line: print(line, file=sys.stderr, flush=True)))
+        for name in sys.argv[1:] or [SUITE]:
+            print(base_tree(name, lambda line: print(line, file=sys.stderr, flush=True)))
     except (TreeError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"lab: {error}")

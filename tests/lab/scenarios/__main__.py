@@ -12,11 +12,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.lab.scenarios import judge, truth
+from tests.lab.scenarios import judge, releases, truth
 from tests.lab.scenarios.fault import Fault
 from tests.lab.scenarios.golden import KINDS
 from tests.lab.scenarios.runner import Result, bench, require_root, run_all
 from tests.lab.scenarios.table import FAULTS, work
+from tests.lab.tree import SUITE, SUITES
 
 
 def main() -> int:
@@ -25,6 +26,10 @@ def main() -> int:
     parser.add_argument("--fleet", choices=KINDS, help="how the pair was provisioned (both)")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--fix", action="store_true", help="repair each fault and ask once more")
+    parser.add_argument(
+        "--suite", choices=SUITES, default=SUITE, help="release of Debian (%(default)s)"
+    )
+    parser.add_argument("--builds", action="store_true", help="only those of releases.py")
     parser.add_argument("--ci", action="store_true", help="only the selection that CI runs")
     parser.add_argument("--list", action="store_true", help="print the rows and run none")
     parser.add_argument("-v", "--verbose", action="store_true", help="what was said, for every row")
@@ -37,6 +42,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     chosen = [f for f in FAULTS if re.search(options.only, f.name) and (f.ci or not options.ci)]
+    if options.builds:
+        chosen = [fault for fault in chosen if fault.name in releases.CHOSEN]
     if options.list:
         print("\n".join(fault.name for fault in chosen))
         return 0
@@ -52,7 +59,8 @@ def main() -> int:
             with options.save.open("a") as out:
                 print(json.dumps(dataclasses.asdict(result)), file=out)
 
-    with bench() as shared:
+    with bench(options.suite) as shared:
+        chosen = [releases.on(options.suite, fault) for fault in chosen]
         planned = work(chosen, KINDS if options.fleet is None else (options.fleet,))
         kept = rows(options.save) if options.resume else []
         done = {f"{row['fault']['name']} {row['kind']}" for row in kept}
@@ -64,7 +72,7 @@ def main() -> int:
     noted = sum(1 for result in results if result.notes)
     print(", ".join(f"{counts[verdict]} {verdict}" for verdict in (*judge.VERDICTS, "lab error")))
     print(f"{len(results)} rows, {noted} with notes, {time.monotonic() - started:.0f} s")
-    return 1 if counts[judge.FALSE_READY] or counts["lab error"] else 0
+    return 0 if all(result.good for result in results) else 1
 
 
 def rows(path: Path | None) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ class Fault:
     """The difference (one of judge.VERDICTS) that is meant, and why; a false "ready" never is."""
     ci: bool = False
     by_hand_only: bool = False
+    parts: tuple[Fault, ...] = ()
+    """Of a combination; its class and reason are then compared loosely, any part may be the one that shows."""
 
 
 # H home, S .ssh, AK accepted keys, K the private key, KH the file that knows the host keys of B,
@@ -42,7 +44,7 @@ class Fault:
 PREAMBLE = r"""
 H=/var/lib/nova S=/var/lib/nova/.ssh I=/var/lib/nova/instances
 AK=$S/authorized_keys K=$S/id_ed25519 CONF=/etc/nova/nova.conf
-cfg() { printf '%s\n' "$@" >/etc/ssh/sshd_config.d/00x.conf; }
+cfg() { printf '%s\n' "$@" >/etc/ssh/sshd_config.d/00x${NR-}.conf; }
 client() { printf '%s\n' 'Host *' "$@" >$S/config; chown nova:nova $S/config; chmod 600 $S/config; }
 option() { sed -i -E "s#^(restrict )?ssh-#$1 ssh-#" $AK; }
 nova_option() { sed -i "/^$1 *=/d; s|^\[DEFAULT\]\$|&\n$1 = $2|" $CONF; }

@@ -29,6 +29,7 @@ RESTORE = f"tar -C / -xpf {ARCHIVE}; rm {ARCHIVE}; sysctl -q -w net.ipv4.tcp_syn
 class Golden:
     kind: str
     ipv6: bool
+    suite: str
     archives: dict[str, bytes]
 
 
@@ -36,8 +37,8 @@ def quiet(_line: str) -> None:
     """Fleets by the hundred need no progress each."""
 
 
-def provision(kind: str, *, ipv6: bool) -> Golden:
-    with Fleet([SOURCE, DESTINATION], ipv6=ipv6, progress=quiet) as fleet:
+def provision(kind: str, *, ipv6: bool, suite: str) -> Golden:
+    with Fleet([SOURCE, DESTINATION], ipv6=ipv6, suite=suite, progress=quiet) as fleet:
         on_each(fleet, lambda host: host.sh(f"useradd -u 3001 -M other; {CHEAP}"))
         fleet.start_sshd()
         if kind == "by-hand":
@@ -46,13 +47,14 @@ def provision(kind: str, *, ipv6: bool) -> Golden:
         else:
             converge(fleet)
         on_each(fleet, lambda host: host.sh(SAVE))
-        return Golden(kind, ipv6, on_each(fleet, lambda host: host.read(ARCHIVE)))
+        return Golden(kind, ipv6, suite, on_each(fleet, lambda host: host.read(ARCHIVE)))
 
 
 @contextmanager
 def thawed(golden: Golden) -> Iterator[Fleet]:
     """Fresh hosts in the provisioned state; sshd is not started."""
-    with Fleet([SOURCE, DESTINATION], ipv6=golden.ipv6, progress=quiet) as fleet:
+    names = [SOURCE, DESTINATION]
+    with Fleet(names, ipv6=golden.ipv6, suite=golden.suite, progress=quiet) as fleet:
         for host in fleet:
             host.write(ARCHIVE, golden.archives[host.name])
             host.sh(RESTORE)

@@ -52,6 +52,8 @@ class Word:
     side: str | None
     told: tuple[tuple[str | None, str | None], ...]
     """(reason, side) of everything that is not in order, B's and A's."""
+    impacts: tuple[str, ...]
+    """Of A's row and of every finding that takes a role away."""
     why: tuple[str, ...] = field(repr=False)
 
 
@@ -63,6 +65,7 @@ def word(a: Run, b: Run) -> Word:
     impact = (failed or {}).get("impact") or (standing[-1]["impact"] if standing else None)
     if impact is None and leading.get("outcome") == "unknown":
         impact = CANNOT_TELL
+    said = [f["impact"] for f in ([failed] if failed else []) + standing]
     told = [(f["reason"], f["side"]) for f in (*failing(a), *failing(b))]
     if failed:
         told.insert(0, (failed["reason"], failed["side"]))
@@ -72,6 +75,7 @@ def word(a: Run, b: Run) -> Word:
         leading.get("reason"),
         leading.get("side"),
         tuple(told),
+        tuple(dict.fromkeys(each for each in said if each)),
         tuple(_lines(a, b, row)),
     )
 
@@ -94,7 +98,7 @@ def _of_role(run: Run, role: str) -> Iterator[dict[str, Any]]:
 
 
 def _severity(finding: dict[str, Any]) -> int:
-    return SEVERITY.index(finding["impact"]) if finding["impact"] else -1
+    return _worst(finding["impact"])
 
 
 def _lines(a: Run, b: Run, row: dict[str, Any] | None) -> Iterator[str]:
@@ -114,8 +118,9 @@ def _lines(a: Run, b: Run, row: dict[str, Any] | None) -> Iterator[str]:
 
 def compare(fault: Fault, kind: str, said: Word, nova: Outcome) -> str:
     found = _compare(fault, kind, said, nova)
-    meant = found != FALSE_READY and fault.accepted.startswith(found)
-    return ACCEPTED if meant else found
+    if found == FALSE_READY or not fault.accepted.startswith(found):
+        return found
+    return ACCEPTED if kind != "by-hand" or _named(fault, said) else REASON
 
 
 def _compare(fault: Fault, kind: str, said: Word, nova: Outcome) -> str:
@@ -123,17 +128,32 @@ def _compare(fault: Fault, kind: str, said: Word, nova: Outcome) -> str:
     if fault.unseen:
         if said.ready:
             return FALSE_READY
-        return AGREE if said.impact in UNSEEN[fault.unseen] else CLASS
+        return AGREE if fault.parts or said.impact in UNSEEN[fault.unseen] else CLASS
     if said.ready != moved:
         return FALSE_READY if said.ready else FALSE_NOT_READY
     if NOT_RUNNING in nova.message:
         return AGREE
-    if not moved and said.impact not in (IMPACTS[nova.verdict], CANNOT_TELL):
+    if not moved and not _of_that_class(fault, said, nova):
         return CLASS
     return AGREE if kind != "by-hand" or _named(fault, said) else REASON
 
 
+def _of_that_class(fault: Fault, said: Word, nova: Outcome) -> bool:
+    """Of several faults Nova meets one, and another may be the worse one."""
+    if said.impact in (IMPACTS[nova.verdict], CANNOT_TELL):
+        return True
+    if not fault.parts:
+        return False
+    return max(map(_worst, said.impacts), default=-1) >= _worst(IMPACTS[nova.verdict])
+
+
+def _worst(impact: str | None) -> int:
+    return SEVERITY.index(impact) if impact else -1
+
+
 def _named(fault: Fault, said: Word) -> bool:
+    if fault.parts and all(part.reason for part in fault.parts):
+        return any(_named(part, said) for part in fault.parts)
     if not fault.reason:
         return True
     sides = {side for reason, side in said.told if reason == fault.reason}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,13 +29,15 @@ class Repair:
 
 def repair(fleet: Fleet, before: dict[str, Run]) -> Repair:
     trees = {host.name: state(host, *TREES) for host in fleet}
-    done = _fixes(fleet, "--no-probe")  # who dials whom is of no interest before the records are round
+    done = _fixes(
+        fleet, "--no-probe"
+    )  # who dials whom is of no interest before the records are round
     hand_round_known(fleet)
     done += _fixes(fleet)
     trespasses: list[str] = []
     for host in fleet:
-        targets = {step["target"] for run in done if run.host == host.name for step in steps(run)}
-        differs = changed(trees[host.name], state(host, *TREES))
+        targets = {p for run in done if run.host == host.name for s in steps(run) for p in named(s)}
+        differs = changed(_dull(trees[host.name]), _dull(state(host, *TREES)))
         trespasses += _unexplained(host.name, differs, targets)
     applied = [f"{run.host} {s['result']}: {s['action']}" for run in done for s in steps(run)]
     return Repair(promised(before), tuple(trespasses), tuple(applied))
@@ -43,6 +46,11 @@ def repair(fleet: Fleet, before: dict[str, Run]) -> Repair:
 def steps(run: Run) -> list[dict[str, str]]:
     applied: list[dict[str, str]] = run.report["applied"] if run.stdout else []
     return applied
+
+
+def named(step: dict[str, str]) -> set[str]:
+    """The paths that a step speaks of: its target, and what its description says it does beside."""
+    return {step["target"], *re.findall(r"/[^\s,:;]+", step["action"])}
 
 
 def promised(runs: dict[str, Run]) -> bool:
@@ -81,6 +89,11 @@ def _unexplained(host: str, differs: Iterable[str], targets: set[str]) -> list[s
     return sorted(f"{host}: {path}" for path in paths if not _explained(path, targets))
 
 
+def _dull(lines: Iterable[str]) -> list[str]:
+    """Without the times of directories: a dial makes and removes one wherever the instances are kept."""
+    return [re.sub(r"(\td \d+ \d+:\d+) \S+", r"\1", line) for line in lines]
+
+
 def _path(line: str) -> str:
     return line.split("\t")[0] if "\t" in line else line.split("  ", 1)[-1]
 
@@ -89,4 +102,6 @@ def _explained(path: str, targets: set[str]) -> bool:
     if path.startswith((*OWN, *BESIDE)) or path in ("/etc", "/etc/.pwd.lock"):
         return True
     parents = {target.rsplit("/", 1)[0] for target in targets}
-    return path in parents or any(path == t or path in (f"{t}.pub", f"{t}-") for t in targets)
+    return path in parents or any(
+        path == t or path in (f"{t}.pub", f"{t}.pub.old", f"{t}-") for t in targets
+    )

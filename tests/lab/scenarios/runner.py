@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
+import jsonschema
+
 from tests.lab.fleet import Fleet
 from tests.lab.host import Host, LabError, end
 from tests.lab.oracle import Outcome
@@ -21,6 +23,7 @@ from tests.lab.scenarios.fault import DESTINATION, SOURCE, Fault, preamble
 from tests.lab.scenarios.golden import Golden, provision, thawed
 from tests.lab.scenarios.repair import Repair, hand_round_known, repair
 from tests.lab.scenarios.warm_nova import WarmNova
+from tests.lab.tree import SUITE
 
 LIMIT = 30.0
 """Seconds for one move; a good one takes two."""
@@ -59,13 +62,13 @@ class Bench:
     def golden(self, kind: str, *, ipv6: bool) -> Golden:
         with self._making:
             if (kind, ipv6) not in self._golden:
-                self._golden[kind, ipv6] = provision(kind, ipv6=ipv6)
+                self._golden[kind, ipv6] = provision(kind, ipv6=ipv6, suite=self.nova.suite)
             return self._golden[kind, ipv6]
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    with WarmNova() as nova:
+def bench(suite: str = SUITE) -> Iterator[Bench]:
+    with WarmNova(suite) as nova:
         yield Bench(nova)
 
 
@@ -163,8 +166,8 @@ def _complaints(runs: Mapping[str, Run]) -> list[str]:
             notes += [f"{name}: {reason}: {f['message']}" for f in run.about(reason)]
         try:
             assert_valid(run.report)
-        except Exception as error:
-            notes.append(f"{name}: not valid: {str(error)[:200]}")
+        except jsonschema.ValidationError as error:
+            notes.append(f"{name}: not valid: {error.message[:200]}")
     return notes
 
 
@@ -176,7 +179,8 @@ def _repaired(shared: Bench, fleet: Fleet, result: Result, before: dict[str, Run
     notes = list(result.notes)
     if done.promised and nova.verdict != "OK":
         notes.append(f"called fixable, and after --fix Nova says {nova.verdict}: {nova.message}")
-    if said.ready != (nova.verdict == "OK") and not result.fault.unseen:
+    accepted = result.verdict == judge.ACCEPTED or result.fault.unseen
+    if said.ready != (nova.verdict == "OK") and not accepted:
         notes.append(f"after --fix: agent says ready={said.ready}, Nova {nova.verdict}")
     notes += [f"changed without a step: {path}" for path in done.trespasses]
     return Result(

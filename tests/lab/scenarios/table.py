@@ -13,12 +13,13 @@ from tests.lab.scenarios import (
     table_modes,
     table_network,
     table_nova,
+    table_random,
     table_sshd,
 )
 from tests.lab.scenarios.fault import Fault
 
-FAULTS: tuple[Fault, ...] = (
-    Fault("OK-baseline", ci=True),
+SINGLE: tuple[Fault, ...] = (
+    Fault("OK-baseline", reason="unrestricted_key", ci=True),
     *table_nova.FAULTS,
     *table_directory.FAULTS,
     *table_account.FAULTS,
@@ -29,6 +30,7 @@ FAULTS: tuple[Fault, ...] = (
     *table_modes.FAULTS,
     *table_keys.FAULTS,
 )
+FAULTS = (*SINGLE, *table_random.rows(SINGLE))
 
 
 def work(faults: Iterable[Fault], kinds: Sequence[str]) -> list[tuple[Fault, str]]:

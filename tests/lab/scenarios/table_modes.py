@@ -10,7 +10,7 @@ from tests.lab.scenarios.fault import Fault
 _OTHER = "usermod -aG nova other"
 
 FAULTS = (
-    Fault("P01-home-777", b="chmod 777 $H", reason="strict_modes", ci=True),
+    Fault("P01-home-777", b="chmod 777 $H", reason="strict_modes"),
     Fault("P02-home-775", b="chmod 775 $H"),
     Fault("P03-home-775-shared-group", b=f"chmod 775 $H; {_OTHER}", reason="strict_modes", ci=True),
     Fault("P04-home-of-root", b="chown root:root $H"),
@@ -27,7 +27,7 @@ FAULTS = (
     Fault("P12-ssh-500", b="chmod 500 $S"),
     Fault("P13-ssh-of-root-755", b="chown -R root:root $S; chmod 755 $S; chmod 644 $AK"),
     Fault("P14-ssh-of-root-700", b="chown root:root $S; chmod 700 $S"),
-    Fault("P15-ssh-of-other", b="chown other $S", reason="authorized_keys_unreadable"),
+    Fault("P15-ssh-of-other", b="chown other $S", reason="authorized_keys_unreadable", ci=True),
     Fault("P16-ssh-missing", b="rm -rf $S"),
     Fault("P17-ssh-links-to-tmp", b="cp -a $S /tmp/sshdir; rm -rf $S; ln -s /tmp/sshdir $S"),
     Fault("P18-ssh-links-to-srv", b="mv $S /srv/sshdir; ln -s /srv/sshdir $S; chown -h nova $S"),
@@ -48,7 +48,7 @@ FAULTS = (
     Fault("P29-keys-dangling-link", b="rm $AK; ln -s /nonexist $AK"),
     Fault("P30-keys-directory", b="rm $AK; mkdir $AK"),
     Fault("P31-keys-fifo", b="rm $AK; mkfifo $AK; chown nova $AK"),
-    Fault("P31b-keys-dev-null", b="rm $AK; ln -s /dev/null $AK", ci=True),
+    Fault("P31b-keys-dev-null", b="rm $AK; ln -s /dev/null $AK", reason="planted_link", ci=True),
     Fault("P32-keys-acl-write", b="setfacl -m u:other:rw $AK"),
     Fault("P33-keys-acl-read", b="setfacl -m u:other:r $AK"),
     Fault("P34-home-acl-write", b="setfacl -m u:other:rwx $H"),
@@ -56,5 +56,7 @@ FAULTS = (
     Fault("P36-strictmodes-no", b="chmod 777 $H; chmod 666 $AK; cfg 'StrictModes no'"),
     Fault("P37-home-sticky-1777", b="chmod 1777 $H", reason="strict_modes"),
     Fault("P38-home-2755", b="chmod 2755 $H"),
+    Fault("P39-ssh-000-keys-in-etc-too", b="mkdir -p /etc/ssh/keys; cp $AK /etc/ssh/keys/nova; chown root:root /etc/ssh/keys/nova; chmod 644 /etc/ssh/keys/nova; chmod 000 $S; cfg 'AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u'"),
+    Fault("P39b-ssh-777-keys-in-etc-too", b="mkdir -p /etc/ssh/keys; cp $AK /etc/ssh/keys/nova; chown root:root /etc/ssh/keys/nova; chmod 644 /etc/ssh/keys/nova; chmod 777 $S; cfg 'AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u'"),
     Fault("E52-keys-sparse", b="truncate -s 4G $AK", by_hand_only=True),
 )

@@ -46,7 +46,3 @@ def pending(request: pytest.FixtureRequest) -> Iterator[Pending]:
 def test_the_agents_word_is_novas(pending: Pending, fault: Fault, kind: str) -> None:
     result = pending[key(fault, kind)].result()
     assert result.verdict in GOOD, f"{line(result)}\n{detail(result)}"
-
-
-def test_every_fault_has_a_name_of_its_own() -> None:
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)

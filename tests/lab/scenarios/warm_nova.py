@@ -18,7 +18,7 @@ from tests.lab.fleet import Fleet
 from tests.lab.host import Host, LabError
 from tests.lab.oracle import Move, Outcome
 from tests.lab.oracle_session import ENVIRONMENT, INSIDE, Answer, Facts, NovaDoesNotStart
-from tests.lab.tree import base_tree, hold
+from tests.lab.tree import SUITE, base_tree, hold
 
 CODE = Path(__file__).with_name("warm_inside.py")
 # The tree is everybody's: nothing may be written to it. /proc is the machine's, to find the hosts.
@@ -32,10 +32,16 @@ FALLBACK = (64060, 64060)
 
 
 class WarmNova:
-    """`with WarmNova() as nova: nova.migrate(fleet, "compute1", "compute2", limit=30)`."""
+    """`with WarmNova() as nova: nova.migrate(fleet, "compute1", "compute2", limit=30)`.
+
+    `suite` is that of the fleets to come: each release of Debian has its own Nova.
+    """
+
+    def __init__(self, suite: str = SUITE) -> None:
+        self.suite = suite
 
     def __enter__(self) -> Self:
-        tree = base_tree()
+        tree = base_tree(self.suite)
         self._tree = hold(tree)
         self._turn = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
