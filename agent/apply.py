@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from agent import state
 from agent.formats import authorized_keys, keys, passwd
 from agent.formats.escape import visible
-from agent.host import Host, writing
+from agent.host import Host, key_pair, landing, writing
 from agent.model import (
     Account,
     Action,
     File,
     HaveLines,
+    Instances,
     MakeDirectory,
     MakeKeyPair,
     Plan,
@@ -26,6 +28,7 @@ from agent.model import (
     SetMode,
     SetOwner,
     SetShell,
+    Snapshot,
     Step,
     StepResult,
     Unreadable,
@@ -36,6 +39,27 @@ from agent.observe.accounts import PASSWD
 from agent.plan import describe
 
 _LOGGED = 2000  # characters of one log line
+
+
+def tidy(host: Host, snapshot: Snapshot) -> None:
+    """Remove what an earlier `--fix` that was killed left beside the files it wrote; one log line for each."""
+    account = snapshot.account
+    owners = [os.geteuid(), *([account.uid] if isinstance(account, Account) else [])]
+    for directory in sorted(_written_in(snapshot)):
+        try:
+            if isinstance(account, Account) and host.owner_of(directory) == account.uid != 0:
+                swept = host.call_as(account, landing.sweep, host.root, directory, owners[1:])
+            else:
+                swept = landing.sweep(host.root, directory, owners)
+        except OSError:
+            continue  # not there, or not to be entered: then nothing of ours is in it either
+        for name in swept:
+            host.log(visible(f"removed {directory}/{name}, left by a run that was killed", _LOGGED))
+
+
+def _written_in(snapshot: Snapshot) -> set[PurePosixPath]:
+    way = snapshot.instances.way if isinstance(snapshot.instances, Instances) else ()
+    return {state.BACKUPS, *(p.parent for p in (*snapshot.files, *(path for path, _ in way)))}
 
 
 def carry_out(plan: Plan, host: Host) -> tuple[StepResult, ...]:
@@ -105,7 +129,7 @@ def _replaced(action: WriteFile, host: Host) -> str:
             replaces=action.replaces,
         )
 
-    with _kept(host, action.path, action.replaces) as said:
+    with _kept(host, action, action.replaces) as said:
         _write(host, action.path, action.uid, action.gid, replace_file)
     return said
 
@@ -122,7 +146,7 @@ def _edited(action: HaveLines, host: Host) -> str:
             existed=action.observed is not None,
         )
 
-    with _kept(host, action.path, action.observed) as said:
+    with _kept(host, action, action.observed) as said:
         owner = host.owner_of(action.path)
         # Our lines in a file that root owns inside nova's directory: only root can, and does it by descriptor.
         if owner is not None and owner != action.uid:
@@ -133,38 +157,40 @@ def _edited(action: HaveLines, host: Host) -> str:
 
 
 @contextmanager
-def _kept(host: Host, path: PurePosixPath, old: Optional[bytes]) -> Iterator[str]:
-    """The old text is kept before the change and forgotten where there was none; yields how to put it back."""
+def _kept(host: Host, action: Union[WriteFile, HaveLines], old: Optional[bytes]) -> Iterator[str]:
+    """The old text is kept before the change and forgotten where nothing changed; yields how to put it back."""
     if old is None:
         yield "made"
         return
-    backup = state.keep(host, path, old, host.now())
+    backup = state.keep(host, action.path, old, host.now())
     try:
-        yield _put_back(host, backup, path)
-    except OSError:
-        state.forget(host, backup)
+        yield _put_back(host, backup, action)
+    except OSError as error:
+        if error.errno == errno.ESTALE or writing.holds(host.root, action.path, old):
+            with suppress(OSError):  # why the step failed is what the operator must hear
+                state.forget(host, backup)
         raise
 
 
-def _put_back(host: Host, backup: PurePosixPath, path: PurePosixPath) -> str:
+def _put_back(host: Host, backup: PurePosixPath, action: Union[WriteFile, HaveLines]) -> str:
     """As the file's owner: root writing by path where a user can plant a link is what we never do."""
-    owner = host.owner_of(path)
-    who = f"setpriv --reuid {owner} --regid {owner} --clear-groups " if owner else ""
-    source, target = (shlex.quote(host.inside(each)) for each in (backup, path))
+    owner = host.owner_of(action.path) or host.owner_of_parent(action.path)
+    who = f"setpriv --reuid {owner} --regid {action.gid} --clear-groups " if owner else ""
+    source, target = (shlex.quote(host.inside(each)) for each in (backup, action.path))
     return f"to put it back: {who}tee {target} <{source} >/dev/null"
 
 
 def _key_pair(action: MakeKeyPair, host: Host) -> str:
     who = _owner(action)
-    made = host.call_as(who, writing.scratch_directory, host.root, action.path.parent)
+    made = host.call_as(who, key_pair.scratch, host.root, action.path.parent)
     try:
         kind = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", action.comment]
         done = host.run([*kind, "-f", f"{made}/key"], account=who)
         if not done.ok:
             raise OSError(errno.EIO, f"ssh-keygen: {done.stderr.strip()}")
-        text = str(host.call_as(who, writing.land_key_pair, made, str(action.path)))
+        text = str(host.call_as(who, key_pair.land, made, str(action.path)))
     finally:
-        host.call_as(who, writing.remove_scratch, made)
+        host.call_as(who, key_pair.remove_scratch, made)
     public = keys.parse_public(text.strip())
     if public is None:
         raise OSError(errno.EIO, "ssh-keygen made no public key")

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import Any, Callable, Optional, Union
 
-from agent.host import files, impersonate, programs
+from agent.host import files, impersonate, programs, scratch
 from agent.host.descend import parent_of
 from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
@@ -177,18 +177,43 @@ class Host:
         uids = [line.split() for line in text.splitlines() if line.startswith(b"Uid:")]
         return int(uids[0][1]) if uids and len(uids[0]) > 1 else None
 
+    def changed(self, path: PurePosixPath) -> Optional[float]:
+        """When what is at `path` was written last (seconds since 1970); None where nothing is to be seen there."""
+        try:
+            return os.stat(files.inside(self.root, path)).st_mtime
+        except OSError:
+            return None
+
+    def started(self, pid: int) -> Optional[float]:
+        """When a process was started, to the second; the program it runs may have been exec'd later."""
+        import psutil
+
+        try:
+            return float(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return None
+
     def executable(self, pid: int) -> str:
-        """The program file a process runs (proc_pid_exe(5)); "" where that cannot be seen."""
+        """The program file a process runs (proc_pid_exe(5)); "" where that cannot be seen.
+
+        Of a process with more capabilities than ours it cannot (ptrace(2)): the confined daemon sees none of root's.
+        """
         try:
             return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
         except OSError:
             return ""
 
-    def environment(self, pid: int) -> dict[str, str]:
-        """Of another process; empty where it cannot be read.  Secrets may be in it: keep what you need, no more."""
-        seen = self.file(PurePosixPath(f"/proc/{pid}/environ"))
+    def environment(self, pid: int, account: Account) -> Optional[dict[str, str]]:
+        """Of another process; None where it cannot be read.  Secrets may be in it: keep what you need, no more.
+
+        Read as `account`, whose process it should be: a root without CAP_SYS_PTRACE sees only those of its own (ptrace(2)).
+        """
+        path = PurePosixPath(f"/proc/{pid}/environ")
+        seen = self.files_as(account, [path], content=True)[path] if self.can_be(account) else None
+        if not isinstance(seen, File):
+            seen = self.file(path)
         if not isinstance(seen, File) or seen.content is None:
-            return {}
+            return None
         words = (word.decode("utf-8", "replace") for word in seen.content.split(b"\0"))
         return dict(word.split("=", 1) for word in words if "=" in word)
 
@@ -208,22 +233,8 @@ class Host:
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """A directory of ours that everybody may pass through and read from; gone afterwards.  Raises OSError."""
-        import shutil
-        import tempfile
-
-        for parent in _SCRATCH:
-            try:
-                directory = tempfile.mkdtemp(prefix="resize-agent-", dir=parent)
-                break
-            except OSError as error:
-                failure = error
-        else:
-            raise failure
-        try:
-            os.chmod(directory, 0o755)
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
+        with scratch.directory(_SCRATCH) as made:
+            yield made
 
     @contextmanager
     def exclusive(self, name: str, left: Callable[[], float]) -> Iterator[bool]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Callable, Optional
 
+from agent.host import kernel, stragglers
 from agent.model import Account
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C", "TZ": "UTC"}
@@ -47,11 +48,22 @@ def run(
 ) -> Completed:
     """Run one program to its end, as `account` where given: uid, gid and groups, nothing inherited.
 
-    What the program leaves running in its session is ended.
+    What the program leaves running is ended, in its session or out of it.
     """
+    with stragglers.ended():
+        return _run(argv, timeout, account, environment or ENVIRONMENT, halted)
+
+
+def _run(
+    argv: Sequence[str],
+    timeout: float,
+    account: Optional[Account],
+    environment: Mapping[str, str],
+    halted: Callable[[], bool],
+) -> Completed:
     started = time.monotonic()
     try:
-        process = _start(argv, account, environment or ENVIRONMENT)
+        process = _start(argv, account, environment)
     except OSError as error:
         took = time.monotonic() - started
         return Completed(127, "", f"{argv[0]}: {error.strerror}", took, missing=True)
@@ -70,8 +82,10 @@ def _start(
     argv: Sequence[str], account: Optional[Account], environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     who: dict[str, Any] = {}
+    # No PR_SET_NO_NEW_PRIVS: Nova's own ssh may use setuid helpers (ssh-keysign), so the dial must be able to.
     # Python 3.9's user= alone leaves gid and groups of root (measured): all three, always.
     if account is not None and os.geteuid() == 0:
+        kernel.shed_inheritable()
         who = {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
     return subprocess.Popen(
         list(argv),

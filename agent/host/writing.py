@@ -5,19 +5,18 @@ Whole replacement for files that are ours alone; one append and one-byte writes 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats import lines
+from agent.host import appending, landing
 from agent.host.descend import Refused, opened, parent_of
 
-_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE, fallocate(2)
 _MAX_BYTES = 8 << 20
 _TRIES = 5
 _IGNORED = (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENODATA)
@@ -31,17 +30,37 @@ class Stale(OSError):
 
 
 def make_directory(root: str, path: PurePosixPath, mode: int, uid: int, gid: int) -> None:
+    """With its owner and mode from the first moment on, where the file system can rename without replacing."""
     with parent_of(root, path) as (directory, name):
+        temporary = landing.name_beside(name)
         try:
-            os.mkdir(name, 0o700, dir_fd=directory)
+            _make(directory, temporary, path, mode, (uid, gid))
+            try:
+                if not landing.renamed(directory, temporary, name):
+                    os.rmdir(temporary, dir_fd=directory)
+                    _make(directory, name, path, mode, (uid, gid))
+            except BaseException:
+                with suppress(OSError):
+                    os.rmdir(temporary, dir_fd=directory)
+                raise
         except FileExistsError:
             raise Stale(path) from None
-        made = opened(directory, name, path, os.O_RDONLY | os.O_DIRECTORY, (os.geteuid(),))
-        try:
-            _give(made, uid, gid, mode)
-        finally:
-            os.close(made)
         os.fsync(directory)
+
+
+def _make(
+    directory: int, name: str, path: PurePosixPath, mode: int, owner: tuple[int, int]
+) -> None:
+    before = os.umask(0o7777 & ~mode)
+    try:
+        os.mkdir(name, mode, dir_fd=directory)
+    finally:
+        os.umask(before)
+    made = opened(directory, name, path, os.O_RDONLY | os.O_DIRECTORY, (os.geteuid(),))
+    try:
+        _give(made, *owner, mode)
+    finally:
+        os.close(made)
 
 
 def set_owner(root: str, path: PurePosixPath, uid: int, gid: int, was: tuple[int, int]) -> None:
@@ -83,39 +102,45 @@ def replace_file(
 ) -> None:
     """The whole text at once: temporary file beside it, fsync, rename, fsync of the directory.
 
-    An existing file keeps its owner, ACL and label, and in a user's directory its mode; `owner` is for a new one.
+    An existing file keeps its owner, mode, ACL and label, but root's is made as readable as `mode` says; `owner` is for a
+    new one.
     """
     with parent_of(root, path) as (directory, name):
         old = _same(directory, name, path, replaces)
-        temporary = f".{name}.resize-agent.{os.getpid()}"
-        descriptor = os.open(
-            temporary,
-            os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-            0o600,
-            dir_fd=directory,
-        )
+        if old is None:
+            _create(directory, name, path, content, mode, owner)
+            return
         try:
+            descriptor, temporary = landing.beside(directory, name)
             try:
-                _write_all(descriptor, content)
-                if old is None:
-                    _give(descriptor, *owner, mode)
-                else:
-                    _copy_attributes(old, descriptor)
-                    if owner[0] == 0 == os.fstat(old).st_uid:
-                        os.fchmod(descriptor, mode)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-                if old is not None:
-                    os.close(old)
-            recheck = _same(directory, name, path, replaces)
-            if recheck is not None:
-                os.close(recheck)
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-        except BaseException:
-            _unlink(temporary, directory)
-            raise
+                try:
+                    _write_all(descriptor, content)
+                    _copy_attributes(old, descriptor, mode if owner[0] == 0 else 0)
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                again = _same(directory, name, path, replaces)
+                if again is not None:
+                    os.close(again)
+                landing.in_place_of(directory, temporary, name)
+            except BaseException:
+                landing.remove(directory, temporary)
+                raise
+        finally:
+            os.close(old)
         os.fsync(directory)
+
+
+def holds(root: str, path: PurePosixPath, text: bytes) -> bool:
+    """Whether nothing of a step that failed has reached the file.  Where that cannot be seen it may have."""
+    try:
+        with parent_of(root, path) as (directory, name):
+            descriptor = _same(directory, name, path, text)
+    except OSError:
+        return False
+    if descriptor is not None:
+        os.close(descriptor)
+    return True
 
 
 def have_lines(
@@ -165,9 +190,8 @@ def _edit(
         old = _read_all(descriptor, path)
         torn = lines.torn(old, present)
         addition = lines.appended(old, present)
-        _reserve(descriptor, len(old), len(addition))
-        if addition and os.write(appender, addition) != len(addition):
-            raise OSError(errno.ENOSPC, f"{path}: only a part could be written")
+        appending.reserve(descriptor, len(old), len(addition))
+        appending.append(appender, descriptor, addition, path)
         for offset, length in lines.withdrawals(old, absent):
             if os.pread(descriptor, length, offset) == old[offset : offset + length]:
                 os.pwrite(descriptor, b"#", offset)
@@ -184,10 +208,8 @@ def _edit(
 def _create(
     directory: int, name: str, path: PurePosixPath, text: bytes, mode: int, owner: tuple[int, int]
 ) -> None:
-    """A new file with its whole text or none: written beside, then linked, which replaces nothing."""
-    temporary = f".{name}.resize-agent.{os.getpid()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
+    """A new file with its whole text or none."""
+    descriptor, temporary = landing.beside(directory, name)
     try:
         try:
             _write_all(descriptor, text)
@@ -195,13 +217,14 @@ def _create(
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
-    except FileExistsError:
+        landing.where_nothing_is(directory, temporary, name)
+    except BaseException as error:
+        landing.remove(directory, temporary)
+        if not isinstance(error, FileExistsError):
+            raise
         if stat.S_ISLNK(os.lstat(name, dir_fd=directory).st_mode):
             raise Refused(f"{path} is a symbolic link") from None
         raise Stale(path) from None
-    finally:
-        _unlink(temporary, directory)
     os.fsync(directory)
 
 
@@ -246,72 +269,26 @@ def _give(descriptor: int, uid: int, gid: int, mode: int) -> None:
     found = os.fstat(descriptor)
     if (found.st_uid, found.st_gid) != (uid, gid):
         os.fchown(descriptor, uid, gid)
-    os.fchmod(descriptor, mode)
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        os.fchmod(descriptor, mode)
 
 
-def _copy_attributes(old: int, new: int) -> None:
-    """Owner, mode, then ACL and label, which are extended attributes."""
+def _copy_attributes(old: int, new: int, least: int) -> None:
+    """Owner, mode (with the bits of `least` at least), then ACL and label, which are extended attributes."""
     found = os.fstat(old)
+    there = os.listxattr(old)
+    for name in os.listxattr(new):
+        if name not in there and name.startswith("system."):
+            os.removexattr(
+                new, name
+            )  # the directory's default ACL, which the old file did not have
     _give(new, found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
-    for name in os.listxattr(old):
+    for name in there:
         try:
             os.setxattr(new, name, os.getxattr(old, name))
         except OSError as error:
             if error.errno not in _IGNORED:
                 raise
-
-
-def _reserve(descriptor: int, offset: int, length: int) -> None:
-    """Room for the append, so that it is whole or does not happen.  File systems that cannot say so are trusted."""
-    if not length:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    off_t = ctypes.c_int64
-    libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, off_t, off_t]
-    if libc.fallocate(descriptor, _KEEP_SIZE, offset, length) != 0:
-        code = ctypes.get_errno()
-        if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
-            raise OSError(code, os.strerror(code))
-
-
-def _unlink(name: str, directory: int) -> None:
-    try:
-        os.unlink(name, dir_fd=directory)
-    except FileNotFoundError:
-        pass
-
-
-def scratch_directory(root: str, parent: PurePosixPath) -> str:
-    """A fresh directory inside `parent` (0700), for a key pair in the making.  Runs as the user."""
-    with parent_of(root, parent / "x") as (directory, _):
-        where = os.readlink(f"/proc/self/fd/{directory}")
-        name = f".resize-agent.{os.getpid()}"
-        os.mkdir(name, 0o700, dir_fd=directory)
-        return os.path.join(where, name)
-
-
-def land_key_pair(made: str, name: str) -> str:
-    """Out of the scratch directory, into the one that holds it: public half first, then the private one, each by a link that
-    replaces nothing; returns the public text.
-    """
-    path = os.path.join(os.path.dirname(made), os.path.basename(name))
-    for half in ("key.pub", "key"):
-        descriptor = os.open(os.path.join(made, half), os.O_RDONLY | os.O_NOFOLLOW)
-        os.fsync(descriptor)
-        os.close(descriptor)
-    with open(os.path.join(made, "key.pub"), "rb") as stream:  # no codec to import as the user
-        text = stream.read().decode("ascii", "replace")
-    if os.path.lexists(path):
-        raise Refused(f"{path} exists: a private key is never replaced")
-    if os.path.lexists(path + ".pub"):
-        os.rename(path + ".pub", path + ".pub.old")
-    os.link(os.path.join(made, "key.pub"), path + ".pub", follow_symlinks=False)
-    os.link(os.path.join(made, "key"), path, follow_symlinks=False)
-    directory = os.open(os.path.dirname(path), os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)
-    return text
-
-
-def remove_scratch(made: str) -> None:
-    shutil.rmtree(made, ignore_errors=True)
+    mode = stat.S_IMODE(found.st_mode)
+    if least & ~mode:
+        os.fchmod(new, mode | least)

@@ -1,0 +1,45 @@
+"""Two things of the Linux kernel that Python has no call for.  Where it cannot be asked nothing happens."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3, capget(2)
+_WORDS = 6  # two times (effective, permitted, inheritable), 32 bits each
+_INHERITABLE = (2, 5)
+
+
+def adopt_orphans() -> None:
+    """From now on a descendant whose parent ends becomes our child, not that of init (PR_SET_CHILD_SUBREAPER)."""
+    ctypes = _ctypes()
+    if ctypes is not None:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def shed_inheritable() -> None:
+    """Empty this thread's inheritable capabilities, and with them the ambient ones.
+
+    The change from root to another uid clears all sets but the inheritable one (capabilities(7)), which a container's
+    manager may have filled, and a program file with inheritable capabilities would turn that into power again.
+    """
+    ctypes = _ctypes()
+    if ctypes is None:
+        return
+    libc = ctypes.CDLL(None)
+    header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
+    words = (ctypes.c_uint32 * _WORDS)()
+    if libc.capget(header, words) == 0 and any(words[n] for n in _INHERITABLE):
+        for n in _INHERITABLE:
+            words[n] = 0
+        libc.capset(header, words)
+
+
+def _ctypes() -> Optional[Any]:
+    try:
+        import ctypes
+    except (ImportError, MemoryError):
+        # Python before 3.12 makes a callback when it loads ctypes, which an old libffi cannot without memory that is
+        # writable and executable (systemd's MemoryDenyWriteExecute=).
+        return None
+    return ctypes

@@ -1,0 +1,59 @@
+"""Directories for what others must read while a run lasts; those of a killed run are removed by the next one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+_PREFIX = "resize-agent-"
+_OLD = 3600.0  # seconds
+
+
+@contextmanager
+def directory(parents: Sequence[str]) -> Iterator[str]:
+    """In the first of `parents` that has room; everybody may pass through and read.  Gone afterwards.  Raises OSError."""
+    for parent in parents:
+        try:
+            made = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+            break
+        except OSError as error:
+            failure = error
+    else:
+        raise failure
+    held = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)  # as long as we live, whatever kills us
+        os.chmod(made, 0o755)
+        _sweep(os.path.dirname(made), os.fstat(held).st_mtime)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(held)
+
+
+def _sweep(parent: str, now: float) -> None:
+    """Ours that nobody holds.  One that another agent has just made and not yet locked is told by its mode, still 0700."""
+    try:
+        names = [name for name in os.listdir(parent) if name.startswith(_PREFIX)]
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(parent, name)
+        try:
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue  # no directory of ours
+        try:
+            found = os.fstat(held)
+            ready = found.st_mode & 0o777 == 0o755 or found.st_mtime < now - _OLD
+            if found.st_uid == os.geteuid() and ready:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            pass  # its run goes on
+        finally:
+            os.close(held)

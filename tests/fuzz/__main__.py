@@ -1,0 +1,85 @@
+"""python3 -m tests.fuzz --minutes 20 [--inputs 100000] [--only TARGET]: fuzzing guided by coverage (atheris, libFuzzer).
+
+Not a dependency of anything: pip install atheris in an environment that has PyYAML and hypothesis.  An input that breaks a
+promise, crashes or takes longer than ten seconds is kept in the folder named at the end, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_SLOWEST = 10  # seconds for one input
+_LONGEST = 4096  # bytes of one input
+_DONE = re.compile(r"^Done (\d+) (?:runs|in)", re.MULTILINE)
+_COVERED = re.compile(r"^#\d+\s.*?cov: (\d+)", re.MULTILINE)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m tests.fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0, help="for all targets together")
+    parser.add_argument("--inputs", type=int, default=-1, help="at most, for each target")
+    parser.add_argument("--only", action="append", help="one target; may be given again")
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    known, rest = parser.parse_known_args()
+    if known.inside:
+        _fuzz(known.inside, rest)
+    return _all(known.only, known.minutes * 60, known.inputs)
+
+
+def _all(only: list[str] | None, seconds: float, inputs: int) -> int:
+    from tests.fuzz.corpus import WORDS, seeds
+
+    kept = Path(tempfile.mkdtemp(prefix="resize-agent-fuzz-"))
+    dictionary = kept / "words"
+    dictionary.write_text("".join(f'"{_quoted(word)}"\n' for word in WORDS))
+    starts = {name: texts for name, texts in seeds().items() if not only or name in only}
+    total = 0
+    for name, texts in starts.items():
+        corpus = kept / name
+        corpus.mkdir()
+        for number, text in enumerate(texts):
+            (corpus / f"seed{number}").write_bytes(text)
+        limits = [f"-max_total_time={int(seconds / len(starts))}", f"-runs={inputs}"]
+        limits += [f"-timeout={_SLOWEST}", f"-max_len={_LONGEST}", f"-dict={dictionary}"]
+        where = [f"-artifact_prefix={kept}/{name}.", str(corpus)]
+        inside = [sys.executable, "-m", "tests.fuzz", "--inside", name]
+        done = subprocess.run([*inside, *limits, *where], capture_output=True, text=True)
+        runs = _number(_DONE, done.stderr)
+        total += runs
+        print(f"{name:20} {runs:9} inputs, {_number(_COVERED, done.stderr):5} branches", flush=True)
+        if done.returncode:
+            print(done.stdout[-3000:], done.stderr[-3000:], sep="\n")
+    found = [p for p in kept.iterdir() if p.is_file() and p != dictionary]
+    print(f"{total} inputs, {len(found)} found: {kept}")
+    for path in found:
+        print(f"    {path}")
+    return 1 if found else 0
+
+
+def _fuzz(name: str, arguments: list[str]) -> None:
+    """Never returns: libFuzzer ends the process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["agent"]):
+        from tests.fuzz.targets import TARGETS
+
+    atheris.Setup([name, *arguments], TARGETS[name])
+    atheris.Fuzz()
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int:
+    return int((pattern.findall(text) or ["0"])[-1])
+
+
+def _quoted(word: str) -> str:
+    octets = word.encode("utf-8", "surrogatepass")
+    return "".join(f"\\x{octet:02x}" for octet in octets)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
