@@ -2,6 +2,10 @@
 # make test       units, property tests, the lab's selection: what CI runs
 # make test-all   the slow lab tests too
 # make scenarios  every fault of tests/lab/scenarios against Nova's own driver (about two hours)
+# make test-versions  the unit tests on Python 3.9 with the oldest libraries and on 3.13 with the newest (root; trees of Debian 11, 13)
+# make deb rpm wheel  packages, into dist/
+# make scenarios-random  an hour of random combinations of those faults
+# make crash      --fix killed, torn and starved at every system call (hours)
 # make bench      CPU of one local check against its floor
 
 SHELL := /bin/sh
@@ -11,7 +15,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resize-agent
 VENV := $(CACHE)/venv-$(shell sha256sum $(REQUIREMENTS) | cut -c1-12)
 PYTHON := $(VENV)/bin/python
 
-.PHONY: test test-all scenarios demo bench lint setup
+.PHONY: test test-all test-versions deb rpm wheel scenarios scenarios-random crash demo bench lint setup
 
 test: setup
 	@tests/run $(PYTHON) -m pytest -m "not slow and not scenario"
@@ -19,8 +23,29 @@ test: setup
 test-all: setup
 	@tests/run $(PYTHON) -m pytest -m "not scenario"
 
+test-versions: setup
+	@tests/setup guests
+	@tests/versions bullseye 3.9 oldest
+	@tests/versions trixie 3.13 newest
+
+deb rpm:
+	@tests/setup $@
+	@packaging/build $@ dist
+	@ls dist/*.$@
+
+wheel: $(VENV)/.ready
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check build
+	@PYTHON=$(PYTHON) packaging/build $@ dist
+	@ls dist/*.whl dist/*.tar.gz
+
 scenarios: setup
 	@tests/run $(PYTHON) -m pytest -m scenario tests/lab/scenarios
+
+scenarios-random: setup
+	@$(PYTHON) -m tests.lab.scenarios.generator --minutes 60 --save random.jsonl
+
+crash: setup
+	@tests/run $(PYTHON) -m pytest tests/crash
 
 demo:
 	@tests/setup demo

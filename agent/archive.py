@@ -36,9 +36,10 @@ def as_json(report: Report) -> dict[str, Any]:
         "tool": {"name": "resize-agent", "version": __version__},
         "host": report.host,
         "scope": report.scope.value,
-        "taken_at": _time(report.taken_at),
-        "valid_until": _time(report.valid_until),
+        "taken_at": time_text(report.taken_at),
+        "valid_until": time_text(report.valid_until),
         "duration_seconds": report.duration_seconds,
+        "interval_seconds": report.interval,
         "ready": report.ready,
         "interrupted": report.interrupted,
         "roles": {
@@ -58,6 +59,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "peers": [_row(row) for row in report.peers],
         "plan": _plan(report.plan),
         "applied": [_applied(result) for result in report.applied],
+        "fixes": {"done": report.fixes.done, "failed": report.fixes.failed},
+        "config": {"valid": report.config_error is None, "error": report.config_error},
     }
 
 
@@ -103,7 +106,7 @@ def _row(row: PeerRow) -> dict[str, Any]:
         "side": row.side.value if row.side else None,
         "impact": row.impact.value if row.impact else None,
         "message": row.message,
-        "checked_at": _time(row.checked_at) if row.checked_at else None,
+        "checked_at": time_text(row.checked_at) if row.checked_at else None,
         "seconds": row.seconds,
     }
 
@@ -139,5 +142,5 @@ def _applied(result: StepResult) -> dict[str, Any]:
     }
 
 
-def _time(moment: datetime) -> str:
+def time_text(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""`agent`: the only module that prints and decides the exit status."""
+"""`agent`: the only module that prints."""
 
 from __future__ import annotations
 
@@ -6,40 +6,34 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Callable, Optional
 
-from agent import archive, checks, own_record, pipeline, render, settings
+from agent import archive, checks, own_record, pipeline, render, settings, wanted
+from agent.configuration import load
 from agent.document import DocumentError
+from agent.exit_status import (
+    CANNOT_TELL,
+    LOCKED,
+    NOT_READY,
+    READY,
+    USAGE,
+    WORK_TO_DO,
+    Refusal,
+    fixed_status,
+    status,
+)
 from agent.formats.escape import visible
 from agent.formats.record import render as record_text
 from agent.host import CannotStart, Host, Locked
-from agent.model import Check, File, Outcome, Report, Result, Role, Scope, Unreadable
+from agent.model import Outcome, Report, Scope, Unreadable
 from agent.observe import observe
 from agent.options import parser
-from agent.reasons import Side
+from agent.stopping import stoppable
 
-READY, NOT_READY, USAGE, CANNOT_TELL, WORK_TO_DO, LOCKED = 0, 1, 2, 3, 4, 5
-
-
-class Refusal(Exception):
-    """A usage or configuration error: `args[0]` is for stderr."""
-
-
-class Stop:
-    """What a signal leaves behind: the event that ends the run, and which signal it was."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.signal = 0
-
-    def __call__(self, number: int, _frame: object) -> None:
-        self.signal = number
-        self.event.set()
+__all__ = ["CANNOT_TELL", "LOCKED", "NOT_READY", "READY", "fixed_status", "main", "status"]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -66,9 +60,9 @@ def _run(argv: Optional[Sequence[str]]) -> int:
         return _complain(str(error), CANNOT_TELL)
 
 
-def _complain(message: str, status: int) -> int:
+def _complain(message: str, code: int) -> int:
     print(f"agent: {visible(message, 2000)}", file=sys.stderr)
-    return status
+    return code
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -77,11 +71,12 @@ def _check(arguments: argparse.Namespace) -> int:
     if not arguments.fix and (arguments.dry_run or arguments.diff):
         raise Refusal("--dry-run and --diff go with --fix")
     host = Host(_directory(arguments.root))
-    want = _settings(host, arguments.config)
+    want = load(host, arguments.config)
     if arguments.fix and not host.privileged:
         raise Refusal("--fix changes the system: run it as root")
-    with _stoppable() as stop:
-        request = _request(arguments, host, stop)
+    with stoppable() as stop:
+        host.halted = stop.event.is_set
+        request = wanted.request(arguments, stop, _progress())
         if arguments.fix and arguments.dry_run:
             return _dry_run(arguments, pipeline.planned(host, want, request))
         run = pipeline.fix if arguments.fix else pipeline.check
@@ -92,6 +87,8 @@ def _check(arguments: argparse.Namespace) -> int:
         _show(arguments, report)
         if stop.signal:
             return 128 + stop.signal
+    if arguments.textfile:
+        _export(host, arguments.textfile, report)
     return (
         fixed_status(report, arguments.strict)
         if arguments.fix
@@ -109,41 +106,33 @@ def _dry_run(arguments: argparse.Namespace, report: Report) -> int:
     return fixed_status(report, arguments.strict)
 
 
-def status(report: Report, strict: bool) -> int:
-    """1 before 3 before 0 (the report's own rule of `ready`, with not knowing told apart)."""
-    roles = {report.role_outcome(Role.SOURCE), report.role_outcome(Role.DESTINATION)}
-    failed = [row for row in report.peers if row.outcome is Outcome.FAIL]
-    if Outcome.FAIL in roles or any(strict or row.side is Side.HERE for row in failed):
-        return NOT_READY
-    if report.probed and not report.some_peer_passes and failed:
-        return NOT_READY
-    if Outcome.UNKNOWN in roles or (report.probed and not report.some_peer_passes):
-        return CANNOT_TELL
-    return READY
-
-
-def fixed_status(report: Report, strict: bool) -> int:
-    """This host's own side only: peers that do not accept us yet are somebody else's next step."""
-    roles = {report.role_outcome(Role.SOURCE), report.role_outcome(Role.DESTINATION)}
-    failed = [row for row in report.peers if row.outcome is Outcome.FAIL]
-    steps = any(result.result is not Result.DONE for result in report.applied)
-    if Outcome.FAIL in roles or steps or any(strict or row.side is Side.HERE for row in failed):
-        return NOT_READY
-    return CANNOT_TELL if Outcome.UNKNOWN in roles else READY
-
-
 def _show(arguments: argparse.Namespace, report: Report) -> None:
     if arguments.format == "json":
         sys.stdout.write(archive.dump(report))
         return
-    if arguments.dry_run:
-        sys.stdout.write(render.dry_run(report, _style(arguments)))
+    if arguments.format == "prometheus":
+        sys.stdout.write(_exposition(report))
         return
     sys.stdout.write(render.text(report, _style(arguments)))
     if arguments.fix and report.scope is Scope.FULL and report.peers:
         passing = sum(1 for row in report.peers if row.outcome is Outcome.PASS)
         side = "ready" if fixed_status(report, False) == READY else "NOT ready"
         print(f"Local side {side}; {passing} of {len(report.peers)} peers accept me yet.")
+
+
+def _exposition(report: Report) -> str:
+    from agent import metrics  # brings prometheus_client with it
+
+    return metrics.text(archive.as_json(report), report.taken_at)
+
+
+def _export(host: Host, path: str, report: Report) -> None:
+    from agent import state
+
+    try:
+        state.publish(host.root, PurePosixPath(os.path.abspath(path)), _exposition(report))
+    except OSError as error:
+        raise Refusal(f"--textfile {path}: {error.strerror}") from None
 
 
 def _style(arguments: argparse.Namespace) -> render.Style:
@@ -162,7 +151,7 @@ def _list_checks() -> int:
 
 def _facts(arguments: argparse.Namespace) -> int:
     host = Host(_directory(arguments.root))
-    snapshot = observe(host, _settings(host, arguments.config))
+    snapshot = observe(host, load(host, arguments.config))
     record = own_record.build(snapshot)
     if isinstance(record, Unreadable):
         return _complain(f"this host's record cannot be known: {record.reason}", CANNOT_TELL)
@@ -195,7 +184,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace) -> int:
     host = Host(_directory(arguments.root))
-    want = _settings(host, arguments.config)
+    want = load(host, arguments.config)
     if arguments.what == "show":
         for key, value, origin in settings.shown(want):
             print(f"{key:<18} {value:<28} # {origin}")
@@ -204,11 +193,25 @@ def _config(arguments: argparse.Namespace) -> int:
     return READY
 
 
+def _daemon(arguments: argparse.Namespace) -> int:
+    from agent import services
+
+    return services.daemon(arguments)
+
+
+def _exporter(arguments: argparse.Namespace) -> int:
+    from agent import services
+
+    return services.exporter(arguments)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "facts": _facts,
     "explain": _explain,
     "config": _config,
+    "daemon": _daemon,
+    "exporter": _exporter,
 }
 
 
@@ -218,85 +221,13 @@ def _directory(root: str) -> str:
     return root
 
 
-def _settings(host: Host, config: Optional[str]) -> settings.Settings:
-    """`--config` replaces the file and the drop-ins, and is read outside `--root`."""
-    if config is not None:
-        try:
-            return settings.parse([(config, Path(config).read_bytes())])
-        except OSError as error:
-            raise Refusal(f"{config}: {error.strerror}") from None
-    names = host.names(settings.DROP_INS)
-    if isinstance(names, Unreadable):
-        raise Refusal(names.reason)
-    drop_ins = [n for n in names if n.endswith(".yaml")] if isinstance(names, tuple) else []
-    paths = [settings.CONFIG, *(settings.DROP_INS / name for name in drop_ins)]
-    return settings.parse([pair for path in paths for pair in _text(host, path)])
-
-
-def _text(host: Host, path: PurePosixPath) -> Iterator[tuple[str, bytes]]:
-    seen = host.file(path, limit=1 << 20)
-    if isinstance(seen, Unreadable):
-        raise Refusal(seen.reason)
-    if isinstance(seen, File):
-        if seen.content is None:
-            raise Refusal(f"{path}: is not a regular file")
-        yield str(path), seen.content
-
-
-def _request(arguments: argparse.Namespace, host: Host, stop: Stop) -> pipeline.Request:
-    catalogue = checks.catalogue()
-    known = {check.id for check in catalogue}
-    for name in (*arguments.only, *arguments.skip):
-        if name not in known:
-            raise Refusal(f"{visible(name, 100)}: no such check; agent --list-checks names them")
-    wanted = tuple(
-        c
-        for c in catalogue
-        if (not arguments.only or c.id in arguments.only) and c.id not in arguments.skip
-    )
-    host.halted = stop.event.is_set
-    return pipeline.Request(
-        checks=wanted,
-        peer=arguments.peer.lower(),
-        probing=not arguments.no_probe,
-        omitted=tuple(_omitted(arguments, catalogue, wanted)),
-        timeout=arguments.timeout,
-        peer_timeout=arguments.peer_timeout,
-        progress=_progress(),
-        stop=stop.event,
-    )
-
-
-def _omitted(
-    arguments: argparse.Namespace, catalogue: Sequence[Check], wanted: Sequence[Check]
-) -> Iterator[str]:
-    left = [check.id for check in catalogue if check not in wanted]
-    if left:
-        yield "checks " + ", ".join(left)
-    if arguments.peer:
-        yield f"peers other than {arguments.peer}"
-    if arguments.no_probe:
-        yield "real dials to peers and to this host itself (--no-probe)"
-
-
 def _progress() -> Callable[[int, int], None]:
     """On a terminal, from the second second on."""
-    started, wanted = time.monotonic(), sys.stderr.isatty()
+    started, wanting = time.monotonic(), sys.stderr.isatty()
 
     def show(done: int, total: int) -> None:
-        if wanted and time.monotonic() - started > 1:
+        if wanting and time.monotonic() - started > 1:
             end = "\n" if done == total else ""
             print(f"\rdialled {done} of {total}", end=end, file=sys.stderr, flush=True)
 
     return show
-
-
-@contextmanager
-def _stoppable() -> Iterator[Stop]:
-    stop = Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

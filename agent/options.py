@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import Optional
 
 from agent import __version__
+from agent.settings import STATE
 
 _EPILOG = """\
 commands:
@@ -16,12 +18,14 @@ commands:
   agent explain [WHAT]   a check id or a reason code: what it means and what to do; all of them without WHAT
                          a fault text, the output of `openstack server event show`, a nova-compute.log, or - for
                          standard input: why the resize failed, who acts, how to recover the guest safely
+  agent daemon           check on a schedule and keep /var/lib/resize-agent/report.json current
+  agent exporter         serve that report as Prometheus metrics and as a page
   agent config show      every setting, its value and where it comes from
   agent config check     whether the configuration can be read
 
 exit status:
   0 ready, or made ready    1 not ready             2 usage or configuration error
-  3 cannot tell             4 --dry-run found work  5 another --fix is running
+  3 cannot tell             4 --dry-run found work  5 another --fix (or daemon) is running
   130, 143 interrupted
 """
 
@@ -42,6 +46,21 @@ characters, so the log tells more: that of the source, except where the failure 
 
 exit status: 0 explained (failures found or not), 2 unknown code or a file that cannot be read
 """
+
+
+_DAEMON = """\
+signals:
+  SIGTERM  end, within five seconds
+  SIGHUP   read the configuration again; one that is not valid changes nothing and is shown in the report
+  SIGUSR1  look at this host again now (`agent --fix` asks for it)
+
+files: /var/lib/resize-agent/report.json and probes.json
+
+exit status: 0 ended by a signal, 2 usage or configuration error at the start, 3 its files cannot be written or its
+port cannot be had, 5 another daemon runs on this host
+"""
+_TEXTFILE = "write the metrics there too, for node_exporter's textfile collector (NAME.prom)"
+LISTEN = "[::]:19122"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,11 +90,43 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    _serving(commands)
     config = commands.add_parser("config", help="the effective configuration")
     config.add_argument("what", choices=("show", "check"))
     _placing(config, argparse.SUPPRESS)
     config.set_defaults(command="config")
     return top
+
+
+def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    daemon = commands.add_parser(
+        "daemon",
+        help="check on a schedule, keep report.json current",
+        description="Check this host every `interval` and its peers one by one by the clock; keep the report current.",
+        epilog=_DAEMON,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _listening(daemon, [], "also serve metrics and the page there, for containers (repeatable)")
+    daemon.add_argument("--textfile", default="", metavar="FILE", help=_TEXTFILE)
+    _placing(daemon, argparse.SUPPRESS)
+    daemon.set_defaults(command="daemon")
+    exporter = commands.add_parser(
+        "exporter",
+        help="serve metrics and the status page",
+        description="Serves what the daemon found.  A scrape never starts work; no privilege is needed.",
+    )
+    _listening(exporter, None, f"address and port (repeatable; {LISTEN})")
+    exporter.add_argument(
+        "--report", default=str(STATE / "report.json"), metavar="FILE", help="the daemon's report"
+    )
+    exporter.set_defaults(command="exporter")
+
+
+def _listening(command: argparse.ArgumentParser, default: Optional[list[str]], told: str) -> None:
+    command.add_argument("--listen", action="append", default=default, metavar="ADDR", help=told)
+    command.add_argument(
+        "--web-config", metavar="FILE", help="TLS and users, as exporter-toolkit's file has them"
+    )
 
 
 def _explaining(explain: argparse.ArgumentParser) -> None:
@@ -127,7 +178,8 @@ def _looking(top: argparse.ArgumentParser) -> None:
 
 def _showing(top: argparse.ArgumentParser) -> None:
     group = top.add_argument_group("output")
-    group.add_argument("--format", choices=("text", "json"), default="text")
+    group.add_argument("--format", choices=("text", "json", "prometheus"), default="text")
+    group.add_argument("--textfile", default="", metavar="FILE", help=_TEXTFILE)
     group.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     group.add_argument("-q", "--quiet", action="store_true", help="only what is wrong")
     group.add_argument("-v", "--verbose", action="store_true", help="also what is fine")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Optional
 
-from agent import checks, plan, verdict
+from agent import checks, plan, probes, schedule, state, verdict
 from agent.host import Host
 from agent.model import (
+    Attempt,
     Check,
     CheckResult,
     NovaConfig,
@@ -49,42 +52,64 @@ class Request:
     peer_timeout: float = 20.0
     progress: Callable[[int, int], None] = _silent
     stop: threading.Event = field(default_factory=threading.Event)
+    config_error: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """This host as it is, and what earlier dials are still worth; `facts` by peer as `probes.facts` has them."""
+
+    snapshot: Snapshot
+    peers: tuple[Record, ...]  # without those that are ignored
+    facts: Mapping[str, str] = field(default_factory=dict)
+    facts_here: str = ""
+    worth: probes.Worth = probes.Worth({}, {})
+
+
+@dataclass(frozen=True)
+class Dialled:
+    """What dials met."""
+
+    peers: tuple[Attempt, ...] = ()
+    itself: tuple[Attempt, ...] = ()
+    resolved: Mapping[str, bool] = field(default_factory=dict)
 
 
 def check(host: Host, want: Settings, request: Request) -> Report:
     """Look, dial, judge.  Changes nothing and saves nothing."""
     started = _begun(host, request)
-    return _report(host, want, request, started, _dialled(host, want, request, started), ())
+    return _checked(host, want, request, started, ())
 
 
 def planned(host: Host, want: Settings, request: Request) -> Report:
     """What `fix` would do: from local facts and records alone, nobody is dialled."""
     started = _begun(host, request)
     quiet = replace(request, probing=False)
-    return _report(host, want, quiet, started, observe(host, want), ())
+    return report(host, want, quiet, started, look(host, want))
 
 
 def fix(host: Host, want: Settings, request: Request) -> Report:
     """Plan and apply until nothing is left to do, then look again and dial once.  Raises state.Locked, OSError."""
-    from agent import apply, state  # a plain check pays for neither
+    from agent import apply  # a plain check does not pay for it
 
     started = _begun(host, request)
     applied: list[StepResult] = []
     with state.fixing(host):
-        for _ in range(_PASSES):
-            snapshot = observe(host, want)
-            _chosen(
-                snapshot, want, request
-            )  # a peer nobody knows is refused before anything is changed
-            todo = _new(plan.make(_judged(snapshot, want, request)), applied)
-            if not todo.steps or request.stop.is_set():
-                break
-            results = apply.carry_out(todo, host)
-            applied += results
-            if results[-1].result is not Result.DONE:
-                break
-    snapshot = _dialled(host, want, request, started)
-    return _report(host, want, request, started, snapshot, tuple(applied))
+        try:
+            for _ in range(_PASSES):
+                snapshot = observe(host, want)
+                _named(snapshot, request)  # a peer nobody knows is refused before a change
+                apply.tidy(host, snapshot)
+                todo = _new(plan.make(_judged(snapshot, want, request)), applied)
+                if not todo.steps or request.stop.is_set():
+                    break
+                results = apply.carry_out(todo, host)
+                applied += results
+                if results[-1].result is not Result.DONE:
+                    break
+        finally:
+            _remember(host, applied)
+    return _checked(host, want, request, started, tuple(applied))
 
 
 def _begun(host: Host, request: Request) -> float:
@@ -99,59 +124,149 @@ def _new(made: Plan, applied: Sequence[StepResult]) -> Plan:
     return Plan(tuple(s for s in made.steps if s.action not in tried), made.conflicts)
 
 
+def _remember(host: Host, applied: Sequence[StepResult]) -> None:
+    """Count the steps and have a running daemon look at what they made."""
+    if not host.live:
+        return
+    done = sum(1 for each in applied if each.result is Result.DONE)
+    if applied:
+        with suppress(OSError):  # on a full disk the report of the failed step is what counts
+            state.count(host, done, len(applied) - done)
+    state.ask_daemon(host)
+
+
 def _judged(snapshot: Snapshot, want: Settings, request: Request) -> tuple[CheckResult, ...]:
     return verdict.settle(checks.evaluate(request.checks, snapshot, want), snapshot)
 
 
-def _dialled(host: Host, want: Settings, request: Request, started: float) -> Snapshot:
-    snapshot = observe(host, want)
-    if not request.probing or not host.live or request.stop.is_set():
-        return snapshot
-    from agent import rounds
-
-    limits = rounds.Limits(
-        request.peer_timeout, started + request.timeout, want.probe_parallel, request.stop
-    )
-    peers = _chosen(snapshot, want, request)
-    dials, self_dials = rounds.dial_all(host, snapshot, peers, limits, request.progress)
-    names = frozen(rounds.resolved(host, peers, limits))
-    return replace(snapshot, dials=dials, self_dials=self_dials, resolved=names)
-
-
-def _chosen(snapshot: Snapshot, want: Settings, request: Request) -> tuple[Record, ...]:
-    """The peers whose turn it is."""
-    own = snapshot.nova.host if isinstance(snapshot.nova, NovaConfig) else ""
-    known = snapshot.records.peers(own)
-    if request.peer:
-        named = tuple(r for r in known if request.peer in (r.name, r.address, *r.names))
-        if not named:
-            raise NoSuchPeer(f"no peer record for {request.peer}")
-        return named
-    return tuple(r for r in known if r.name not in want.peers_ignore)[: want.probe_peers]
-
-
-def _report(
+def _checked(
     host: Host,
     want: Settings,
     request: Request,
     started: float,
-    snapshot: Snapshot,
     applied: tuple[StepResult, ...],
 ) -> Report:
+    usable = request.probing and host.live and host.privileged
+    kept = probes.load(state.read(host, state.PROBES)) if usable else {}
+    looked = look(host, want)
+    if kept:
+        looked = weighed(looked, want, kept)
+    chosen = _chosen(looked, want, request, kept)
+    dialled = Dialled()
+    if request.probing and host.live and not request.stop.is_set():
+        limit = started + request.timeout
+        dialled = dial(host, want, request, looked.snapshot, chosen, limit)
+    names = frozenset(r.name for r in chosen) if request.probing else frozenset()
+    return report(host, want, request, started, with_dials(looked, dialled), names, applied)
+
+
+def look(host: Host, want: Settings) -> Looked:
+    """Observe.  Nobody is dialled."""
+    snapshot = observe(host, want)
+    known = snapshot.records.peers(own_name(snapshot))
+    return Looked(snapshot, tuple(r for r in known if r.name not in want.peers_ignore))
+
+
+def own_name(snapshot: Snapshot) -> str:
+    nova = snapshot.nova
+    return nova.host if isinstance(nova, NovaConfig) else snapshot.host.name.lower()
+
+
+def weighed(looked: Looked, want: Settings, kept: Mapping[str, probes.Kept]) -> Looked:
+    """What is kept of earlier dials, held against the host as it is now."""
+    snapshot = looked.snapshot
+    # Every check counts here, also those that a run leaves out.
+    predicted = checks.evaluate(checks.catalogue(), snapshot, want)
+    facts = probes.facts(snapshot, predicted, looked.peers)
+    known = replace(looked, facts=facts, facts_here=probes.facts_here(snapshot, predicted))
+    return weighed_again(known, want, kept, snapshot.taken_at)
+
+
+def weighed_again(
+    looked: Looked, want: Settings, kept: Mapping[str, probes.Kept], now: datetime
+) -> Looked:
+    """The same with dials made since."""
+    hosts = len(looked.snapshot.records.peers(own_name(looked.snapshot))) + 1
+    horizon = 2 * schedule.sweep_seconds(hosts, want.interval)
+    return replace(looked, worth=probes.worth(kept, looked.facts, looked.peers, now, horizon))
+
+
+def _chosen(
+    looked: Looked, want: Settings, request: Request, kept: Mapping[str, probes.Kept]
+) -> tuple[Record, ...]:
+    """The peers whose turn it is: never tried, then failing, then the oldest."""
+    if request.peer:
+        return _named(looked.snapshot, request)
+    by_name = {record.name: record for record in looked.peers}
+    ring = schedule.ring(own_name(looked.snapshot), by_name)
+    order = sorted(ring, key=lambda name: _urgency(kept.get(name)))
+    return tuple(by_name[name] for name in order[: want.probe_peers])
+
+
+def _urgency(kept: Optional[probes.Kept]) -> tuple[int, float]:
+    if kept is None:
+        return (0, 0.0)
+    return (1 if kept.failed else 2, kept.attempt.at.timestamp())
+
+
+def _named(snapshot: Snapshot, request: Request) -> tuple[Record, ...]:
+    """Those that `--peer` means.  Raises NoSuchPeer."""
+    if not request.peer:
+        return ()
+    known = snapshot.records.peers(own_name(snapshot))
+    named = tuple(r for r in known if request.peer in (r.name, r.address, *r.names))
+    if not named:
+        raise NoSuchPeer(f"no peer record for {request.peer}")
+    return named
+
+
+def dial(
+    host: Host,
+    want: Settings,
+    request: Request,
+    snapshot: Snapshot,
+    peers: Sequence[Record],
+    limit: float,
+) -> Dialled:
+    """These peers, and this host itself on every port of `snapshot.listening`; `limit` on the monotonic clock."""
+    from agent import rounds
+
+    limits = rounds.Limits(request.peer_timeout, limit, want.probe_parallel, request.stop)
+    dials, itself = rounds.dial_all(host, snapshot, peers, limits, request.progress)
+    return Dialled(dials, itself, rounds.resolved(host, peers, limits))
+
+
+def with_dials(looked: Looked, dialled: Dialled) -> Looked:
+    """Fresh dials, and of the others those that still count."""
+    fresh = {attempt.name for attempt in dialled.peers}
+    older = (k.attempt for name, k in looked.worth.counting.items() if name not in fresh)
+    snapshot = replace(
+        looked.snapshot,
+        dials=(*dialled.peers, *older),
+        self_dials=dialled.itself,
+        resolved=frozen(dialled.resolved),
+    )
+    return replace(looked, snapshot=snapshot)
+
+
+def report(
+    host: Host,
+    want: Settings,
+    request: Request,
+    started: float,
+    looked: Looked,
+    chosen: frozenset[str] = frozenset(),
+    applied: tuple[StepResult, ...] = (),
+) -> Report:
+    """Judge what was seen.  `chosen` are the peers that should have been dialled in this run."""
+    snapshot = looked.snapshot
     results = _judged(snapshot, want, request)
-    chosen = (
-        frozenset(r.name for r in _chosen(snapshot, want, request))
-        if request.probing
-        else frozenset()
-    )
-    rows = verdict.rows(snapshot, results, want, {}, chosen)
-    omitted = (
-        request.omitted if host.live else (*request.omitted, "--root: an image has no live side")
-    )
+    rows = verdict.rows(snapshot, results, want, looked.worth.outdated, chosen)
+    omitted = request.omitted
+    if not host.live:
+        omitted = (*omitted, "--root: an image has no live side")
     return Report(
-        host=snapshot.nova.host
-        if isinstance(snapshot.nova, NovaConfig)
-        else snapshot.host.name.lower(),
+        host=own_name(snapshot),
         scope=Scope.PARTIAL if omitted else Scope.FULL,
         taken_at=snapshot.taken_at,
         valid_until=snapshot.taken_at + timedelta(seconds=3 * want.interval),
@@ -163,4 +278,7 @@ def _report(
         applied=applied,
         omitted=omitted,
         probed=bool(chosen) or (request.probing and bool(rows) and not request.peer),
+        interval=want.interval,
+        fixes=state.fixes(host),
+        config_error=request.config_error,
     )

@@ -54,7 +54,7 @@ def dial_all(
         with host.scratch() as scratch:
             payload = os.path.join(scratch, "disk")
             Path(payload).write_bytes(os.urandom(SIZE))
-            words = environment(host, config)
+            words = environment(host, account, config)
             dialer = Dialer(host, account, config, payload, words, limits.command, limits.left)
             mine = tuple(_self_targets(snapshot, config, scratch))
             theirs = tuple(_target(host, snapshot, account, peer, scratch) for peer in peers)
@@ -173,9 +173,9 @@ def _not_dialled(host: Host, peer: Record, why: str) -> Attempt:
     return Attempt(*nowhere, "not_observed", why, 0.0, host.now(), unknown=True)
 
 
-def environment(host: Host, config: NovaConfig) -> dict[str, str]:
+def environment(host: Host, account: Account, config: NovaConfig) -> dict[str, str]:
     """nova-compute's own, as far as it matters to ssh; PATH as systemd gives it where it does not run."""
-    return {"PATH": tools.DEFAULT_PATH, "LC_ALL": "C", **nova.environment(host, config)}
+    return {"PATH": tools.DEFAULT_PATH, "LC_ALL": "C", **nova.environment(host, config, account)}
 
 
 def _self_targets(snapshot: Snapshot, config: NovaConfig, scratch: str) -> Iterable[Target]:

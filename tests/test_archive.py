@@ -137,7 +137,7 @@ def objects(schema: Any) -> list[dict[str, Any]]:
 
 def test_every_key_is_required_and_a_later_version_may_add_some() -> None:
     described = objects(SCHEMA)
-    assert len(described) == 12
+    assert len(described) == 14
     for each in described:
         assert each["required"] == list(each["properties"])
         assert "additionalProperties" not in each

@@ -21,7 +21,7 @@ from agent.model import (
 )
 from agent.reasons import REASONS, Impact, Side, Stage
 from agent.settings import Settings
-from tests.hosts import a_host, a_key, a_peer, an_attempt
+from tests.hosts import a_host, a_key, a_peer, a_server, an_attempt
 from tests.reports import a_failure, a_finding, a_row, result
 
 STAGES = ("resolve", "connect", "banner", "host_key", "auth", "shell", "directory", "copy")
@@ -266,3 +266,40 @@ def test_a_peer_in_conflict_has_a_row() -> None:
     records = Records(conflicted=(a_peer("compute2"),))
     rows = verdict.rows(a_host(records=records), (), Settings(), {}, frozenset())
     assert [found.name for found in rows] == ["compute2"]
+
+
+# What a prediction stood on
+
+
+def test_where_the_running_sshd_is_older_than_its_configuration_that_is_said() -> None:
+    host = a_host(server=replace(a_server(), newer="/etc/ssh/sshd_config"))
+    about = a_failure("user_not_allowed")
+    told = settled(about, host, Role.DESTINATION, check="sshd")
+    assert (told.outcome, told.reason) == (Outcome.WARN, "sshd_not_reloaded")
+    other = settled(a_failure(), host, Role.DESTINATION, check="login_shell")
+    assert other.reason == "prediction_disagrees", "sshd's configuration says nothing of the shell"
+    assert "/etc/ssh/sshd_config" in told.message
+
+
+def test_a_dial_that_met_a_key_the_record_does_not_name_speaks_against_the_record() -> None:
+    other = f"ssh-ed25519 {fingerprint(a_key('new'))}"
+    host = a_host(dials=(a_dial(server_key=other),))
+    about = a_failure("host_key_changed", peer="compute2")
+    told = settled(about, host, Role.SOURCE)
+    assert (told.outcome, told.reason) == (Outcome.WARN, "record_stale")
+    genuine = f"ssh-ed25519 {fingerprint(a_key('host compute2'))}"
+    ours = settled(about, a_host(dials=(a_dial(server_key=genuine),)), Role.SOURCE)
+    assert ours.reason == "prediction_disagrees"
+
+
+def test_a_client_that_hangs_over_a_key_is_told_by_what_is_known_of_the_key() -> None:
+    own = result(a_failure("identity_blocks"), check="identity", role=Role.SOURCE)
+    found = row(failed_at("banner", "client_hangs", unknown=True), own)
+    assert (found.reason, found.side, found.impact) == ("identity_blocks", Side.HERE, Impact.HANG)
+    plain = row(failed_at("banner", "client_hangs", unknown=True))
+    assert (plain.reason, plain.side, plain.impact) == ("client_hangs", Side.HERE, Impact.HANG)
+
+
+def test_of_a_peer_that_does_not_answer_it_is_said_that_nova_would_wait_minutes() -> None:
+    found = row(failed_at("connect", "connect_timeout"))
+    assert "Nova" in found.message and "would wait minutes" in found.message

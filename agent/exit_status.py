@@ -1,0 +1,35 @@
+"""What the command ends with.  `status` and `Report.ready` are one rule: a test holds them together."""
+
+from __future__ import annotations
+
+from agent.model import Outcome, Report, Result, Role
+from agent.reasons import Side
+
+READY, NOT_READY, USAGE, CANNOT_TELL, WORK_TO_DO, LOCKED = 0, 1, 2, 3, 4, 5
+
+
+class Refusal(Exception):
+    """A usage or configuration error: `args[0]` is for stderr."""
+
+
+def status(report: Report, strict: bool) -> int:
+    """1 before 3 before 0 (the report's own rule of `ready`, with not knowing told apart)."""
+    roles = {report.role_outcome(Role.SOURCE), report.role_outcome(Role.DESTINATION)}
+    failed = [row for row in report.peers if row.outcome is Outcome.FAIL]
+    if Outcome.FAIL in roles or any(strict or row.side is Side.HERE for row in failed):
+        return NOT_READY
+    if report.probed and not report.some_peer_passes and failed:
+        return NOT_READY
+    if Outcome.UNKNOWN in roles or (report.probed and not report.some_peer_passes):
+        return CANNOT_TELL
+    return READY
+
+
+def fixed_status(report: Report, strict: bool) -> int:
+    """This host's own side only: peers that do not accept us yet are somebody else's next step."""
+    roles = {report.role_outcome(Role.SOURCE), report.role_outcome(Role.DESTINATION)}
+    failed = [row for row in report.peers if row.outcome is Outcome.FAIL]
+    steps = any(result.result is not Result.DONE for result in report.applied)
+    if Outcome.FAIL in roles or steps or any(strict or row.side is Side.HERE for row in failed):
+        return NOT_READY
+    return CANNOT_TELL if Outcome.UNKNOWN in roles else READY
