@@ -21,6 +21,7 @@ test: setup
 	@tests/run $(PYTHON) -m pytest -m "not slow and not scenario"
 
 test-all: setup
+	@tests/setup all
 	@tests/run $(PYTHON) -m pytest -m "not scenario"
 
 test-versions: setup

@@ -127,6 +127,8 @@ class _Watch:
         self.host.deadline = self.started + max(_LOOKING, self.want.interval)
         looked = pipeline.look(self.host, self.want)
         self._alive()
+        mine = tuple(kept.attempt for kept in self.rota.mine)
+        looked = pipeline.with_dials(looked, Dialled((), mine, self.rota.resolved))
         self.looked = pipeline.weighed(looked, self.want, self.rota.kept)
         if self.told is None:
             self.manager.tell("READY=1", "STATUS=first look at this host done; dialling peers")
@@ -139,6 +141,7 @@ class _Watch:
         """The peers whose turn it is, judged beside the last look.  Seconds until the next turn."""
         if self.looked is None:
             return 0.0
+        self.started = time.monotonic()
         turned, again = self._dial(self.looked, itself=False)
         if turned:
             self._publish()

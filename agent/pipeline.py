@@ -57,13 +57,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Looked:
-    """This host as it is, and what earlier dials are still worth; `facts` by peer as `probes.facts` has them."""
+    """This host as it is, and what earlier dials are still worth; `facts` by peer as `probes.facts` has them.
+
+    `judged` is what every check said of `snapshot`; () where nobody asked them, or something was added that they look at.
+    """
 
     snapshot: Snapshot
     peers: tuple[Record, ...]  # without those that are ignored
     facts: Mapping[str, str] = field(default_factory=dict)
     facts_here: str = ""
     worth: probes.Worth = probes.Worth({}, {})
+    judged: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,8 @@ def weighed(looked: Looked, want: Settings, kept: Mapping[str, probes.Kept]) -> 
     # Every check counts here, also those that a run leaves out.
     predicted = checks.evaluate(checks.catalogue(), snapshot, want)
     facts = probes.facts(snapshot, predicted, looked.peers)
-    known = replace(looked, facts=facts, facts_here=probes.facts_here(snapshot, predicted))
+    here = probes.facts_here(snapshot, predicted)
+    known = replace(looked, facts=facts, facts_here=here, judged=predicted)
     return weighed_again(known, want, kept, snapshot.taken_at)
 
 
@@ -240,13 +245,16 @@ def with_dials(looked: Looked, dialled: Dialled) -> Looked:
     """Fresh dials, and of the others those that still count."""
     fresh = {attempt.name for attempt in dialled.peers}
     older = (k.attempt for name, k in looked.worth.counting.items() if name not in fresh)
+    before = looked.snapshot
+    # No check looks at the dials to peers: verdict does.
+    same = before.self_dials == dialled.itself and before.resolved == dialled.resolved
     snapshot = replace(
-        looked.snapshot,
+        before,
         dials=(*dialled.peers, *older),
         self_dials=dialled.itself,
         resolved=frozen(dialled.resolved),
     )
-    return replace(looked, snapshot=snapshot)
+    return replace(looked, snapshot=snapshot, judged=looked.judged if same else ())
 
 
 def report(
@@ -260,7 +268,9 @@ def report(
 ) -> Report:
     """Judge what was seen.  `chosen` are the peers that should have been dialled in this run."""
     snapshot = looked.snapshot
-    results = _judged(snapshot, want, request)
+    asked = {check.id for check in request.checks}
+    judged = tuple(result for result in looked.judged if result.check.id in asked)
+    results = verdict.settle(judged, snapshot) if judged else _judged(snapshot, want, request)
     rows = verdict.rows(snapshot, results, want, looked.worth.outdated, chosen)
     omitted = request.omitted
     if not host.live:

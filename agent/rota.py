@@ -43,16 +43,15 @@ class Rota:
         return schedule.turn(own, ring, known, now, want.interval, want.probe_peers)
 
     def enter(self, looked: Looked, peers: Sequence[Record], met: Dialled, now: float) -> bool:
-        """Whether one of them now is other than it was."""
-        turned = False
+        """Whether one of them turned; a first good word is news only where there was none at all."""
+        turned = bool(met.peers) and not looked.worth.counting
         for record in peers:
             self.tried[record.name] = now
         for attempt in met.peers:
             before = self.kept.get(attempt.name)
             facts = looked.facts.get(attempt.name, "")
             self.kept[attempt.name] = probes.after(before, attempt, facts)
-            counted = attempt.name in looked.worth.counting
-            turned |= not counted or before is None or before.attempt.reason != attempt.reason
+            turned |= probes.failed(attempt) != (before is not None and before.failed)
         self.resolved.update(met.resolved)
         if met.itself:
             self.mine = tuple(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import Optional
 from urllib.parse import parse_qs
 
 from prometheus_client.exposition import choose_encoder
@@ -42,6 +43,7 @@ class Answers:
         self._report = report
         self._guard = guard
         self._logins = Logins()
+        self._last: Optional[tuple[metrics.Facts, tuple[object, ...], bytes]] = None
         self._pages: Mapping[str, Callable[[Request], Response]] = {
             "/metrics": self._metrics,
             "/-/healthy": lambda _request: plain(200, "healthy"),
@@ -91,10 +93,18 @@ class Answers:
         known = self._report.facts()
         if not self._guard.reloaded:
             known = replace(known, config_valid=False)
-        names = _fields(request).get("name[]", [])
-        found = metrics.Families(tuple(metrics.families(known, datetime.now(timezone.utc))))
+        now = datetime.now(timezone.utc)
+        names = frozenset(_fields(request).get("name[]", []))
         encode, kind = _encoder(request.fields.get("accept", ""))
-        return Response(200, encode(found.named(frozenset(names)) if names else found), kind)
+        key = (known.valid(now), names, kind)
+        # Nothing else changes the text, and a crowd that asks at once is what must stay cheap.
+        last = self._last
+        if last is not None and last[0] is known and last[1] == key:
+            return Response(200, last[2], kind)
+        found = metrics.Families(tuple(metrics.families(known, now)))
+        body = encode(found.named(names) if names else found)
+        self._last = (known, key, body)
+        return Response(200, body, kind)
 
     def _ready(self, _request: Request) -> Response:
         if self._report.readable:

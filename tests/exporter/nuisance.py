@@ -51,7 +51,7 @@ class Nuisance:
         return self._stack.enter_context(self._running.connected())
 
     def _again(self, what: Callable[[], None]) -> None:
-        while not self._over.wait(0.005):
+        while not self._over.wait(0.02):
             try:
                 what()
             except OSError:

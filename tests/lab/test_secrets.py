@@ -22,7 +22,7 @@ SAMPLER = """
 import os, select
 seen = set()
 print("ready", flush=True)
-while not select.select([0], [], [], 0)[0]:
+while not select.select([0], [], [], 0.005)[0]:
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         for what in ("cmdline", "environ"):
             try:

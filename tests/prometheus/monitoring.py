@@ -31,7 +31,7 @@ TOP = Path(__file__).resolve().parents[2]
 FOLDER = TOP / "packaging" / "prometheus"
 NEEDED = ("prometheus", "prometheus-alertmanager", "promtool")
 MISSING = [name for name in NEEDED if not shutil.which(name)]
-_UNITS = {"s": 1, "m": 60, "h": 3600}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLONE_NEWNET = 0x40000000
 
 
@@ -113,7 +113,7 @@ def running(
 ) -> Iterator[Monitoring]:
     """`targets` as `compute1:19122`; `hosts` is what /etc/hosts shall say to Prometheus.
 
-    `faster`: `for: 15m` of the rules becomes 3 s with 300.  `instances` renames targets that are not called as the host is.
+    `faster`: `15m` in the rules becomes 3 s with 300.  `instances` renames targets that are not called as the host is.
     """
     with contextlib.ExitStack() as stack:
         webhook, hook = Webhook(), free_socket(namespace)
@@ -157,9 +157,9 @@ def _write(
     """The shipped files with shorter times and the test's own addresses; nothing else is changed."""
     rules = yaml.safe_load((FOLDER / "resize-agent.rules.yml").read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+        rule["expr"] = re.sub(r"\[(\w+)]", lambda m: f"[{_shorter(m[1], faster)}]", rule["expr"])
         if "for" in rule:
-            number, unit = re.fullmatch(r"(\d+)([smh])", rule["for"]).groups()
-            rule["for"] = f"{max(1, round(int(number) * _UNITS[unit] / faster))}s"
+            rule["for"] = _shorter(rule["for"], faster)
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(directory / "rules.yml")]
@@ -180,6 +180,11 @@ def _write(
     for name, content in files.items():
         (directory / name).write_text(yaml.safe_dump(copy.deepcopy(content)))
     (directory / "targets.json").write_text(json.dumps([{"targets": targets}]))
+
+
+def _shorter(time_span: str, faster: float) -> str:
+    number, unit = int(time_span[:-1]), time_span[-1]
+    return f"{max(1, round(number * _UNITS[unit] / faster))}s"
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ class Watched:
                 [f"{name}:{PORT}" for name in NAMES],
                 namespace=first.pid,
                 hosts=first.read("/etc/hosts").decode(),
-                faster=60,
+                faster=30,
             )
         )
 
@@ -80,7 +80,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def await_peace(watch: Monitoring) -> None:
     """Every host is ready in both roles and nothing is alerted, not even pending."""
     ready = "sum(instance_role:resize_agent_ready:fresh)"
-    watch.await_that(lambda: value(watch, ready) == 6 and not watch.alerts(), "peace", 180)
+    watch.await_that(lambda: value(watch, ready) == 6 and not watch.alerts(), "peace", 400)
 
 
 def value(watch: Monitoring, expression: str) -> float:
@@ -92,10 +92,10 @@ def value(watch: Monitoring, expression: str) -> float:
 def one_alert(watch: Monitoring, name: str, host: str) -> Iterator[list[str]]:
     """Inside, that alert and no other has come; the list has its descriptions.  Leave it once the fault is repaired."""
     watch.webhook.received.clear()
-    watch.await_that(lambda: watch.webhook.told("firing"), f"{name} about {host}", 180)
+    watch.await_that(lambda: watch.webhook.told("firing"), f"{name} about {host}", 400)
     assert watch.webhook.told("firing") == [(name, host)]
     yield watch.webhook.descriptions(name)
-    watch.await_that(lambda: (name, host) in watch.webhook.told("resolved"), f"{name} ends", 180)
+    watch.await_that(lambda: (name, host) in watch.webhook.told("resolved"), f"{name} ends", 400)
     await_peace(watch)
     assert watch.webhook.told("firing") == [(name, host)]
 
@@ -108,7 +108,7 @@ def test_a_broken_host_is_one_message_with_the_cause_until_it_is_fixed(watched: 
         assert "login_shell (fail)" in said[0]
         # The others meet it too, in the end, and are not heard of for it.
         failing = 'count(resize_agent_peer_failing{peer="compute3"})'
-        watch.await_that(lambda: value(watch, failing) == 2, "both peers meet the shell", 180)
+        watch.await_that(lambda: value(watch, failing) == 2, "both peers meet the shell", 400)
         assert ready(watch, "compute1") == ready(watch, "compute2") == 2
         assert QUIET_IN_PEACE.isdisjoint(unanswered(watch))
         run = agent(host, "--fix")

@@ -72,6 +72,6 @@ FAULTS = (
     Fault("R08-record-with-old-host-key", a="sed -i 's/AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]*/AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/' /etc/resize-agent/peers.d/compute2.yaml", reason="record_stale"),
     Fault("R09-record-other-uid-own-storage", a="sed -i 's/uid: 64060/uid: 162/' /etc/resize-agent/peers.d/compute2.yaml"),
     Fault("R10-record-says-shared-storage", b="sed -i 's/fstype: .*/fstype: nfs/; s/source: .*/source: nas:\\/i/' /etc/resize-agent/peers.d/compute1.yaml", reason="storage_differs", ci=True),
-    Fault("R12-not-its-turn", a="echo 'probe: {peers: 1}' >/etc/resize-agent/agent.yaml; sed 's/compute2/compute0/; s/^address: .*/address: 10.100.0.30/; s/^names: .*/names: []/' /etc/resize-agent/peers.d/compute2.yaml >/etc/resize-agent/peers.d/compute0.yaml", reason="not_probed", accepted="false not ready: one run dials so many peers, and it was another one's turn", ci=True),
+    Fault("R12-not-its-turn", a="echo 'probe: {peers: 1}' >/etc/resize-agent/agent.yaml; sed 's/compute2/compute10/; s/^address: .*/address: 10.100.0.30/; s/^names: .*/names: []/' /etc/resize-agent/peers.d/compute2.yaml >/etc/resize-agent/peers.d/compute10.yaml", reason="not_probed", accepted="false not ready: one run dials so many peers, and it was another one's turn", ci=True),
     Fault("R11-record-says-shared-storage-and-other-uid", b="sed -i 's/uid: 64060/uid: 162/; s/fstype: .*/fstype: nfs/; s/source: .*/source: nas:\\/i/' /etc/resize-agent/peers.d/compute1.yaml"),
 )

@@ -1,0 +1,52 @@
+"""Where the arrows are joined: which peers have their turn, and what is judged anew."""
+
+from __future__ import annotations
+
+from agent import checks, pipeline, probes, verdict
+from agent.host import Host
+from agent.pipeline import Dialled, Looked, Request
+from agent.settings import Settings
+from tests.hosts import a_host, a_peer, an_attempt
+
+WANT = Settings()
+ALL = Request(checks=checks.catalogue())
+PEERS = [a_peer(f"compute{n}") for n in (2, 3)]
+
+
+def a_look(**changes: object) -> Looked:
+    snapshot = a_host(peers=PEERS, **changes)
+    return pipeline.weighed(Looked(snapshot, tuple(PEERS)), WANT, {})
+
+
+def test_what_the_checks_said_is_used_again_where_only_peers_were_dialled() -> None:
+    seen = a_look()
+    dialled = Dialled((an_attempt(name="compute2"),), seen.snapshot.self_dials)
+    after = pipeline.with_dials(seen, dialled)
+    assert after.judged == seen.judged
+    anew = checks.evaluate(checks.catalogue(), after.snapshot, WANT)
+    report = pipeline.report(Host(), WANT, ALL, 0.0, after)
+    assert report.results == verdict.settle(anew, after.snapshot)
+
+
+def test_a_new_dial_to_itself_is_judged_anew() -> None:
+    refused = an_attempt(name="compute1", stage="auth", reason="permission_denied", passed=())
+    after = pipeline.with_dials(a_look(), Dialled((), (refused,)))
+    assert after.judged == ()
+    report = pipeline.report(Host(), WANT, ALL, 0.0, after)
+    assert report.ready is False
+
+
+def test_a_check_that_was_left_out_is_not_in_the_report() -> None:
+    one = Request(checks=tuple(c for c in checks.catalogue() if c.id == "room"))
+    report = pipeline.report(Host(), WANT, one, 0.0, a_look())
+    assert [result.check.id for result in report.results] == ["room"]
+
+
+def test_the_turn_goes_to_the_untried_then_the_failing_then_the_oldest() -> None:
+    peers = [a_peer(f"compute{n}") for n in (2, 3, 4, 5)]
+    seen = Looked(a_host(peers=peers), tuple(peers))
+    good = an_attempt(name="compute3")
+    bad = an_attempt(name="compute4", stage="auth", reason="permission_denied")
+    kept = {each.name: probes.Kept(each, "") for each in (good, bad)}
+    chosen = pipeline._chosen(seen, WANT, ALL, kept)
+    assert [r.name for r in chosen] == ["compute2", "compute5", "compute4", "compute3"]
