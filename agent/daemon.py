@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Optional
+from typing import Callable, Optional
 
 from agent import archive, changes, checks, pipeline, probes, state
 from agent.configuration import load
 from agent.document import DocumentError
-from agent.exit_status import READY, Refusal
+from agent.exit_status import CANNOT_TELL, READY, Refusal
+from agent.formats.escape import visible
 from agent.host import CannotStart, Host, notify
 from agent.model import Report
 from agent.pipeline import Dialled, Looked, Request
@@ -23,7 +24,9 @@ from agent.settings import Settings
 from agent.signals import Signals
 
 _PEER_TIMEOUT = 20.0  # seconds for each command of a dial
-_LOOKING = 60.0  # seconds at least for one look at this host
+# Seconds; each less than the WatchdogSec= of the unit, with what is still cleaned up when they are over.
+_LOOKING = 60.0  # for one look at this host
+_DIALLING = 90.0  # for one batch of dials
 # MESSAGE_ID of systemd.journal-fields(7): a turn of the host or a role, of a check, of a peer
 _HOST = "0c7f3c4f4ad94b3f8b8e6f0f3f1f6e51"
 _CHECK = "5d1f0b0c5c5e4c55a3c1d7d58a2e9f0a"
@@ -44,7 +47,8 @@ class Options:
 def run(host: Host, want: Settings, options: Options) -> int:
     """Until SIGTERM or SIGINT.  The exit status; raises Locked, CannotStart."""
     signals = Signals()
-    with state.watching(host), signals.installed(), _served(host, options, signals) as server:
+    # The handlers first: who holds the lock may be sent SIGUSR1, which would end a process without them.
+    with signals.installed(), state.watching(host), _served(host, options, signals) as server:
         host.halted = signals.stop.is_set
         manager = notify.manager(os.environ, os.getpid())
         _Watch(host, want, options, signals, manager).go_on()
@@ -60,12 +64,20 @@ class _Server:
         self.stop = threading.Event()
 
     def answer(self, host: Host, options: Options, signals: Signals) -> None:
+        """Whatever ends it ends the daemon: one that was to serve and does not would look dead to all who ask."""
+        status = CANNOT_TELL
+        try:
+            status = self._served_until_the_end(host, options)
+        finally:
+            self.status = status
+            signals.end()
+
+    def _served_until_the_end(self, host: Host, options: Options) -> int:
         from agent.exporter import ExporterSettings, serve
 
         report = host.inside(state.REPORT)
         want = ExporterSettings(options.listen, report, options.web_config)
-        self.status = serve(want, self.stop)
-        signals.end()
+        return serve(want, self.stop)
 
 
 @contextmanager
@@ -101,7 +113,7 @@ class _Watch:
         self.looked: Optional[Looked] = None
         self.told: Optional[Report] = None
         self.config_error: Optional[str] = None
-        self.unwritable = ""
+        self.failing: dict[str, str] = {}  # what fails just now, and why
         self.started = 0.0
 
     def go_on(self) -> None:
@@ -114,17 +126,30 @@ class _Watch:
             if self.signals.again or time.monotonic() >= following:
                 self.signals.again = False
                 following = time.monotonic() + self.want.interval
-                again = self._round()
+                again = self._survived(self._round)
             else:
-                again = self._turn()
+                again = self._survived(self._turn)
             self._alive()
             pause = min(following, time.monotonic() + again) - time.monotonic()
             self.signals.wait(min(pause, self._patience()))
 
+    def _survived(self, work: Callable[[], float]) -> float:
+        """What the system refuses now it may allow the next time; till then the report from before grows old and expires."""
+        try:
+            again = work()
+        except OSError as error:
+            if self.told is None and isinstance(error, CannotStart):
+                raise
+            self._failed("cannot look at this host", str(error))
+            self.manager.tell(f"STATUS=cannot look at this host: {visible(str(error))}")
+            return float(self.want.interval)
+        self.failing.pop("cannot look at this host", None)
+        return again
+
     def _round(self) -> float:
         """A new look at this host, whose turn it is besides, a new report.  Seconds until the next turn."""
         self.started = time.monotonic()
-        self.host.deadline = self.started + max(_LOOKING, self.want.interval)
+        self.host.deadline = self.started + _LOOKING
         looked = pipeline.look(self.host, self.want)
         self._alive()
         mine = tuple(kept.attempt for kept in self.rota.mine)
@@ -155,7 +180,7 @@ class _Watch:
         ports = looked.snapshot.listening if itself and self.rota.due_itself(looked, now) else ()
         turned = False
         if (peers or ports) and not self.signals.stop.is_set():
-            limit = time.monotonic() + 1.5 * self.want.interval
+            limit = time.monotonic() + min(1.5 * self.want.interval, _DIALLING)
             self.host.deadline = limit
             snapshot = replace(looked.snapshot, listening=ports)
             met = pipeline.dial(self.host, self.want, self._request(), snapshot, peers, limit)
@@ -167,9 +192,11 @@ class _Watch:
     def _publish(self) -> None:
         if self.looked is None or self.signals.stop.is_set():
             return
-        met = Dialled((), self.rota.itself(self.looked), self.rota.resolved)
-        looked = pipeline.with_dials(self.looked, met)
+        mine = self.rota.itself(self.looked, self.host.now().timestamp())
+        looked = pipeline.with_dials(self.looked, Dialled((), mine, self.rota.resolved))
         report = pipeline.report(self.host, self.want, self._request(), self.started, looked)
+        if report.interrupted:
+            return
         self._save(state.REPORT, archive.dump(report))
         if self.options.textfile:
             self._save_metrics(report)
@@ -188,9 +215,9 @@ class _Watch:
         try:
             state.save(self.host, path, text)
         except OSError as error:
-            self._cannot_write(f"{path}: {error.strerror}")
+            self._failed(f"cannot write {path}", error.strerror or str(error))
         else:
-            self.unwritable = ""
+            self.failing.pop(f"cannot write {path}", None)
 
     def _save_metrics(self, report: Report) -> None:
         from agent import metrics
@@ -200,15 +227,17 @@ class _Watch:
             text = metrics.text(archive.as_json(report), self.host.now())
             state.publish(self.host.root, path, text)
         except OSError as error:
-            self._cannot_write(f"{path}: {error.strerror}")
+            self._failed(f"cannot write {path}", error.strerror or str(error))
+        else:
+            self.failing.pop(f"cannot write {path}", None)
 
-    def _cannot_write(self, told: str) -> None:
-        """At the start a reason to give up; later the disk may have room again."""
+    def _failed(self, what: str, why: str) -> None:
+        """At the start a reason to give up; later the disk may have room again.  Told once, not each time."""
         if self.told is None:
-            raise CannotStart(told)
-        if told != self.unwritable:
-            self.unwritable = told
-            notify.log(f"cannot write {told}", notify.ERROR)
+            raise CannotStart(f"{what}: {why}")
+        if self.failing.get(what) != why:
+            self.failing[what] = why
+            notify.log(visible(f"{what}: {why}"), notify.ERROR)
 
     def _tell(self, report: Report) -> None:
         for change in changes.changes(self.told, report):

@@ -37,7 +37,8 @@ class Rota:
             if record.name in looked.worth.counting:
                 self.since.pop(record.name, None)
             else:
-                self.since.setdefault(record.name, now)
+                # Not later than now: a clock that was set back would hold the dial up for as long.
+                self.since[record.name] = min(self.since.get(record.name, now), now)
         known = {record.name: self._pair(record.name, now) for record in looked.peers}
         ring = schedule.ring(own, names)
         return schedule.turn(own, ring, known, now, want.interval, want.probe_peers)
@@ -59,9 +60,14 @@ class Rota:
             )
         return turned
 
-    def itself(self, looked: Looked) -> tuple[Attempt, ...]:
-        """This host's dials to itself, as long as they count."""
-        return tuple(k.attempt for k in self.mine if k.facts == looked.facts_here)
+    def itself(self, looked: Looked, now: float) -> tuple[Attempt, ...]:
+        """This host's dials to itself, as long as they count: not where it has failed to dial again since long."""
+        return tuple(
+            kept.attempt
+            for kept in self.mine
+            if kept.facts == looked.facts_here
+            and -_AHEAD <= now - kept.attempt.at.timestamp() <= 2 * _ITSELF
+        )
 
     def due_itself(self, looked: Looked, now: float) -> bool:
         """Soon after a change, seldom otherwise; after a refused login not for minutes."""

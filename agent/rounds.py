@@ -57,14 +57,14 @@ def dial_all(
             words = environment(host, account, config)
             dialer = Dialer(host, account, config, payload, words, limits.command, limits.left)
             mine = tuple(_self_targets(snapshot, config, scratch))
-            theirs = tuple(_target(host, snapshot, account, peer, scratch) for peer in peers)
+            theirs = tuple(_target(snapshot, account, peer, scratch) for peer in peers)
             return _round(dialer, theirs, mine, limits, progress)
     except OSError as error:
         why = f"nobody was dialled: {error.filename or 'a temporary file'}: {error.strerror}"
         return tuple(_not_dialled(host, peer, why) for peer in peers), ()
 
 
-def _target(host: Host, snapshot: Snapshot, account: Account, peer: Record, scratch: str) -> Target:
+def _target(snapshot: Snapshot, account: Account, peer: Record, scratch: str) -> Target:
     """As Nova dials it; where ssh would write down a new host key, it gets a copy of nova's file to read from.
 
     A check must not make ssh trust anybody for good.
@@ -79,9 +79,7 @@ def _target(host: Host, snapshot: Snapshot, account: Account, peer: Record, scra
         seen = (snapshot.file(each) for each in files if account.home in each.parents)
         texts = [each.content for each in seen if isinstance(each, File) and each.content]
         Path(path).write_bytes(b"\n".join(texts))
-        os.chmod(path, 0o440)
-        if host.privileged:
-            os.chown(path, 0, account.gid)
+        os.chmod(path, 0o444)  # public keys; to give it to nova alone would need CAP_CHOWN
     return replace(plain, options=("-o", f"UserKnownHostsFile={path}"))
 
 

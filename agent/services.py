@@ -7,7 +7,7 @@ import os
 
 from agent.configuration import load
 from agent.exit_status import Refusal
-from agent.host import Host
+from agent.host import CannotStart, Host
 from agent.options import LISTEN
 from agent.stopping import stoppable
 
@@ -19,6 +19,8 @@ def daemon(arguments: argparse.Namespace) -> int:
     host = Host(_live(arguments.root))
     if not host.privileged:
         raise Refusal("agent daemon sees most of a host as root only: run it as root")
+    if not host.can_end_others:
+        raise CannotStart("agent daemon needs CAP_KILL to end a dial that hangs")
     want = load(host, arguments.config)
     os.umask(0o022)
     return work.run(

@@ -55,7 +55,8 @@ class Signals:
 
     def _take(self, number: int, _frame: object) -> None:
         if number == signal.SIGALRM:
-            self._hurry()
+            if self._ending:  # else somebody else sent it
+                self._hurry()
         elif number == signal.SIGHUP:
             self.reload = True
         elif number == signal.SIGUSR1:

@@ -176,6 +176,33 @@ def test_a_disk_that_fills_up_is_told_and_survived(service: Service) -> None:
 
 
 @needs_root
+def test_a_look_that_fails_is_told_and_survived(service: Service) -> None:
+    enter = ["nsenter", "-t", str(service.process.pid), "-m"]
+    before = service.report["valid_until"]
+    subprocess.run([*enter, "mount", "-t", "tmpfs", "none", "/proc"], check=True)
+    service.process.send_signal(signal.SIGUSR1)
+    told = "STATUS=cannot look at this host: "
+    service.await_that(lambda: any(w.startswith(told) for w in service.told), "it says so")
+    assert any("cannot look at this host" in line for line in service.log)
+    assert service.report["valid_until"] == before
+    subprocess.run([*enter, "umount", "/proc"], check=True)
+    service.process.send_signal(signal.SIGUSR1)
+    service.await_that(lambda: service.report["valid_until"] > before, "it looks again")
+
+
+@needs_root
+def test_without_the_right_to_end_others_it_does_not_start() -> None:
+    done = subprocess.run(
+        ["setpriv", "--bounding-set", "-kill", sys.executable, "-m", "agent", "daemon"],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "agent: agent daemon needs CAP_KILL to end a dial that hangs\n"
+
+
+@needs_root
 def test_it_grows_no_more_and_stays_small(service: Service) -> None:
     sizes = []
     for _ in range(12):

@@ -101,10 +101,27 @@ def test_this_host_dials_itself_after_a_change_and_seldom_otherwise() -> None:
     rota.enter(seen, [], Dialled(itself=(a_dial("compute1"),)), T)
     assert not rota.due_itself(seen, T + 599)
     assert rota.due_itself(seen, T + 601)
-    assert [a.name for a in rota.itself(seen)] == ["compute1"]
+    assert [a.name for a in rota.itself(seen, T)] == ["compute1"]
     changed = looked(rota, a_host(peers=PEERS, self_dials=(), listening=()))
-    assert rota.itself(changed) == ()
+    assert rota.itself(changed, T) == ()
     assert rota.due_itself(changed, T + 1)
+
+
+def test_a_dial_to_itself_that_cannot_be_made_again_ceases_to_count() -> None:
+    rota = Rota({})
+    seen = looked(rota)
+    rota.enter(seen, [], Dialled(itself=(a_dial("compute1"),)), T)
+    rota.enter(seen, [], Dialled(), T + 601)
+    assert rota.itself(seen, T + 1199) != ()
+    assert rota.itself(seen, T + 1201) == ()
+    assert rota.itself(seen, T - 61) == ()  # made before the clock was set back
+
+
+def test_a_clock_that_was_set_back_holds_no_dial_up() -> None:
+    rota = Rota({})
+    rota.turn(looked(rota), WANT, T + 86400)
+    rota.turn(looked(rota), WANT, T)
+    assert set(rota.since.values()) == {T}
 
 
 def test_its_own_refused_login_is_left_alone_for_minutes_too() -> None:

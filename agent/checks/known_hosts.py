@@ -129,7 +129,10 @@ class _Look:
         lenient = strict in _LENIENT or (strict == "accept-new" and reason == "host_key_unknown")
         elsewhere = client.one("knownhostscommand", "none") != "none"
         say = warned if lenient or (elsewhere and reason == "host_key_unknown") else failed
-        fix = self.fix if reason in ("host_key_unknown", "host_key_changed") else ()
+        ours = lookup_names((peer.address, peer.name, *peer.names), _port(client))
+        # What an alias or a Hostname of the site's makes of the address is no name that we would write.
+        mended = name in ours and reason in ("host_key_unknown", "host_key_changed")
+        fix = self.fix if mended else ()
         remedy = None if fix or reason != "host_key_unknown" else _by_hand(name, peer)
         told = _told(name, reason, said, peer)
         return say(peer.name, reason, told, *fix, peer=peer.name, remedy=remedy)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from prometheus_client.exposition import choose_encoder
 
 from agent import metrics
+from agent.exporter.listeners import is_loopback
 from agent.exporter.logins import Busy, Logins
 from agent.exporter.report_file import ReportFile
 from agent.exporter.requests import Refused, Request, parse
@@ -21,15 +22,15 @@ from agent.exporter.security import Guard, Security
 _ACCEPT = re.compile(r"[\w/*+.;=, -]*", re.ASCII)
 _ASK = {"WWW-Authenticate": 'Basic realm="resize-agent", charset="UTF-8"'}
 _PRIVATE = (
-    "The status page and the report name peers, files and commands: they are shown on a listener of the loopback "
-    "interface, or to who is authenticated (basic_auth_users or a verified client certificate in the web configuration). "
-    "/metrics is open here."
+    "The status page and the report name peers, files and commands: they are shown to who asks from this host itself, at "
+    "localhost or a loopback address (ssh -L does), and to who is authenticated (basic_auth_users or a verified client "
+    "certificate in the web configuration). /metrics is open here."
 )
 
 
 @dataclass(frozen=True)
 class Caller:
-    """What the connection says about who asks: arrived at a loopback listener; showed a verified certificate."""
+    """What the connection says about who asks: both its ends are loopback; showed a verified certificate."""
 
     loopback: bool
     certified: bool
@@ -73,7 +74,8 @@ class Answers:
             raise Refused(404, "not found; /metrics is what is here")
         if request.method not in ("GET", "HEAD"):
             raise Refused(405, "only GET and HEAD", {"Allow": "GET, HEAD"})
-        if request.path in ("/", "/api/v1/report") and not (known or caller.loopback):
+        here = caller.loopback and _asked_for_this_host(request)
+        if request.path in ("/", "/api/v1/report") and not (known or here):
             raise Refused(403, _PRIVATE)
         return answer(request)
 
@@ -127,6 +129,13 @@ class Answers:
         if content is None:
             raise Refused(503, "there is no report yet that can be read", {"Retry-After": "60"})
         return Response(200, content, "application/json")
+
+
+def _asked_for_this_host(request: Request) -> bool:
+    """A page from elsewhere, whose name suddenly means 127.0.0.1, has a browser send that name (DNS rebinding)."""
+    host = request.fields.get("host", "localhost").lower()
+    name = re.sub(r":[0-9]*\Z", "", host)
+    return name == "localhost" or is_loopback(name.strip("[]"))
 
 
 def _fields(request: Request) -> dict[str, list[str]]:

@@ -25,7 +25,6 @@ class CannotListen(Exception):
 class Listener:
     socket: socket.socket
     name: str
-    loopback: bool
 
 
 def opened(addresses: Iterable[str], until: ExitStack) -> tuple[Listener, ...]:
@@ -69,4 +68,26 @@ def _bound(host: str, port: int, until: ExitStack) -> Listener:
     listener.setblocking(False)
     ip, bound_port = listener.getsockname()[:2]
     name = f"[{ip}]:{bound_port}" if family == socket.AF_INET6 else f"{ip}:{bound_port}"
-    return Listener(listener, name, ipaddress.ip_address(ip.partition("%")[0]).is_loopback)
+    return Listener(listener, name)
+
+
+def from_this_host(accepted: socket.socket) -> bool:
+    """Whether both ends of a connection are loopback addresses, whatever address is listened on.
+
+    The near end alone does not tell: with net.ipv4.conf.*.route_localnet a stranger's packet may arrive at 127.0.0.1.
+    """
+    try:
+        ends = (accepted.getsockname()[0], accepted.getpeername()[0])
+    except OSError:
+        return False  # the client has gone again
+    return all(map(is_loopback, ends))
+
+
+def is_loopback(address: str) -> bool:
+    """An IPv4 client of an IPv6 socket shows as `::ffff:127.0.0.1`."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback

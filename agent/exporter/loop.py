@@ -19,7 +19,7 @@ from typing import Optional
 
 from agent.exporter.answers import Caller
 from agent.exporter.connection import Connection, Phase, Want
-from agent.exporter.listeners import Listener
+from agent.exporter.listeners import Listener, from_this_host
 from agent.exporter.notice import notice
 from agent.exporter.security import Guard
 
@@ -104,13 +104,14 @@ class Loop:
                 if not self._make_room():
                     time.sleep(_PAUSE)  # it stays readable: without this the loop would spin
                 return
-            self._admit(accepted, listener)
+            self._admit(accepted)
 
-    def _admit(self, accepted: socket.socket, listener: Listener) -> None:
+    def _admit(self, accepted: socket.socket) -> None:
         if len(self._limits) >= MOST_CONNECTIONS and not self._make_room():
             accepted.close()
             return
-        connection = Connection(accepted, self._guard.current(), loopback=listener.loopback)
+        local = from_this_host(accepted)
+        connection = Connection(accepted, self._guard.current(), loopback=local)
         self._limit(connection)
         self._follow(connection, connection.proceed)
 

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import Any, Callable, Optional, Union
 
-from agent.host import files, impersonate, programs, scratch
+from agent.host import files, impersonate, kernel, programs, scratch
 from agent.host.descend import parent_of
 from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
@@ -36,7 +36,7 @@ class Locked(OSError):
 
 
 class CannotStart(OSError):
-    """`--fix` cannot even take its lock; `args[0]` says why."""
+    """What nothing can be done without, such as a lock or this host's own addresses, is not to be had; `args[0]` says why."""
 
 
 class Host:
@@ -63,6 +63,11 @@ class Host:
         seen = self.file(PurePosixPath("/etc/hostname"), limit=256)
         text = (seen.content or b"") if isinstance(seen, File) else b""
         return text.decode("ascii", "replace").strip() or "image"
+
+    @property
+    def can_end_others(self) -> bool:
+        """Whether root may end what it has started as somebody else.  Raises OSError."""
+        return kernel.can_end_others()
 
     def can_be(self, account: Account) -> bool:
         """Whether a program can be run as `account`."""
@@ -134,10 +139,15 @@ class Host:
         )
 
     def addresses(self) -> tuple[str, ...]:
-        """Every address on an interface of this host, IPv6 without its zone."""
+        """Every address on an interface of this host, IPv6 without its zone.  Raises CannotStart."""
         import psutil
 
-        found = (a for each in psutil.net_if_addrs().values() for a in each)
+        try:
+            interfaces = psutil.net_if_addrs()
+        except OSError as error:
+            why = f"this host's own addresses cannot be listed (netlink): {error.strerror}"
+            raise CannotStart(why) from None
+        found = (a for each in interfaces.values() for a in each)
         families = (socket.AF_INET, socket.AF_INET6)
         return tuple(sorted({a.address.split("%")[0] for a in found if a.family in families}))
 

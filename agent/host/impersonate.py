@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 from typing import Any, Callable, Optional
 
 from agent.host import kernel, stragglers
@@ -52,8 +53,9 @@ def _asked(
 
 
 def _bury(child: int) -> None:
-    """Ends the child; one that hangs in the kernel (dead NFS) is left to it."""
-    os.kill(child, signal.SIGKILL)
+    """Ends the child; one that hangs in the kernel (dead NFS), or is not ours to end (no CAP_KILL), is left alone."""
+    with suppress(PermissionError):
+        os.kill(child, signal.SIGKILL)
     deadline = time.monotonic() + _BURYING
     while os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
         select.select([], [], [], 0.001)

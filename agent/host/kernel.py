@@ -1,4 +1,4 @@
-"""Two things of the Linux kernel that Python has no call for.  Where it cannot be asked nothing happens."""
+"""What Python has no call for in the Linux kernel.  Where it cannot be asked nothing happens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3, capget(2)
 _WORDS = 6  # two times (effective, permitted, inheritable), 32 bits each
 _INHERITABLE = (2, 5)
+_CAP_KILL = 5  # capabilities(7)
 
 
 def adopt_orphans() -> None:
@@ -33,6 +34,13 @@ def shed_inheritable() -> None:
         for n in _INHERITABLE:
             words[n] = 0
         libc.capset(header, words)
+
+
+def can_end_others() -> bool:
+    """Whether we may end a process that has become somebody else (CAP_KILL; proc_pid_status(5))."""
+    with open("/proc/self/status", "rb") as stream:
+        effective = next(line for line in stream if line.startswith(b"CapEff:"))
+    return bool(int(effective.split()[1], 16) >> _CAP_KILL & 1)
 
 
 def _ctypes() -> Optional[Any]:

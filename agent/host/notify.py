@@ -65,6 +65,7 @@ def log(message: str, priority: int = INFO, fields: Optional[Mapping[str, str]] 
     }
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
+            door.settimeout(_PATIENCE)  # a journal that hangs must not stop the daemon
             door.sendto(journal_entry(every), _JOURNAL)
     except OSError:
         _to_stderr(f"<{priority}>{message}\n")

@@ -15,14 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.lab import oracle
+from tests.lab.control import Control, control_node
 from tests.lab.fleet import Fleet
 
 ROLES = Path(__file__).parents[2] / "packaging/ansible/roles"
 SITE = ROLES.parent / "site.yml"
 NAMES = ["compute1", "compute2", "compute3", "compute4"]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
-LAUNCHER = '#!/bin/sh\nPYTHONPATH=/usr/share/resize-agent exec /usr/bin/python3 -m agent "$@"\n'
-CONTROL = "10.100.0.1"
 TRUSTED = "/etc/ssh/ssh_known_hosts.nova"
 
 pytestmark = [
@@ -35,11 +34,14 @@ pytestmark = [
 
 
 @dataclass(frozen=True)
-class Control:
-    """The control node: a process of this machine in the network that the hosts' switch is on."""
+class Site:
+    """A control node with an inventory of its hosts."""
 
-    fleet: Fleet
-    home: Path
+    node: Control
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.node.fleet
 
     def play(self, *options: str) -> str:
         """What ansible-playbook printed; it must have ended well."""
@@ -48,57 +50,39 @@ class Control:
         return done.stdout
 
     def try_play(self, *options: str) -> subprocess.CompletedProcess[str]:
-        enter = ["nsenter", "-t", str(self.fleet.switch), "-n"]
-        argv = [*enter, PLAYBOOK, "-i", self.home / "inventory", *options, SITE]
+        argv = [PLAYBOOK, "-i", self.node.home / "inventory", *options, SITE]
         env = {
-            "HOME": os.fspath(self.home),
-            "PATH": os.environ["PATH"],
-            "LC_ALL": "C.UTF-8",
             "ANSIBLE_ROLES_PATH": os.fspath(ROLES),
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         }
-        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=900)
+        return self.node.run(argv, env)
 
 
 @contextmanager
-def control_node(names: list[str], home: Path) -> Iterator[Control]:
-    """Raw hosts of these names, and a control node whose key their root accepts."""
-    key = home / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    with Fleet(names) as fleet:
-        enter = ["nsenter", "-t", str(fleet.switch), "-n"]
-        subprocess.run([*enter, "ip", "address", "add", f"{CONTROL}/24", "dev", "br0"], check=True)
-        known, inventory = [], ["[compute]"]
-        for host in fleet:
-            host.sh("mkdir -p -m 700 /root/.ssh")
-            host.write(
-                "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), mode=0o600
-            )
-            host.write("/usr/bin/agent", LAUNCHER, mode=0o755)
-            public = host.read("/etc/ssh/ssh_host_ed25519_key.pub").decode()
-            known.append(f"{host.address} {public}")
-            inventory.append(f"{host.name} ansible_host={host.address}")
-        fleet.start_sshd()
-        (home / "known_hosts").write_text("".join(known))
-        inventory += [
+def site(names: list[str], home: Path) -> Iterator[Site]:
+    with control_node(names, home) as node:
+        hosts = [f"{host.name} ansible_host={host.address}" for host in node.fleet]
+        lines = [
+            "[compute]",
+            *hosts,
             "[compute:vars]",
             "ansible_user=root",
             "ansible_python_interpreter=/usr/bin/python3",
-            f"ansible_ssh_private_key_file={key}",
+            f"ansible_ssh_private_key_file={home}/id",
             f"ansible_ssh_common_args=-o UserKnownHostsFile={home}/known_hosts -o ControlPath=none",
             "resize_agent_install=false",  # the program is there already
             "resize_agent_services=false",  # no systemd in these hosts
         ]
-        (home / "inventory").write_text("\n".join(inventory) + "\n")
-        yield Control(fleet, home)
+        (home / "inventory").write_text("\n".join(lines) + "\n")
+        yield Site(node)
 
 
 @pytest.fixture(scope="module")
-def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Three hosts that one play has made ready."""
-    with control_node(NAMES[:3], tmp_path_factory.mktemp("control")) as node:
+    with site(NAMES[:3], tmp_path_factory.mktemp("control")) as node:
         node.play()
         yield node
 
@@ -110,11 +94,11 @@ def changes(output: str) -> dict[str, int]:
 
 
 def test_three_raw_hosts_then_a_fourth(tmp_path: Path) -> None:
-    with control_node(NAMES, tmp_path) as node:
+    with site(NAMES, tmp_path) as node:
         three_then_a_fourth(node, node.fleet)
 
 
-def three_then_a_fourth(node: Control, fleet: Fleet) -> None:
+def three_then_a_fourth(node: Site, fleet: Fleet) -> None:
     trio, names = ",".join(NAMES[:3]), NAMES[:3]
     said = node.play("--limit", trio)
     assert set(changes(said)) == set(names)
@@ -139,7 +123,7 @@ def three_then_a_fourth(node: Control, fleet: Fleet) -> None:
     assert changes(node.play()) == dict.fromkeys(NAMES, 0)
 
 
-def test_a_broken_host_fails_the_play_with_the_cause(control: Control) -> None:
+def test_a_broken_host_fails_the_play_with_the_cause(control: Site) -> None:
     host = control.fleet["compute2"]
     host.sh("touch /etc/nologin")  # never repaired: it is somebody's word
     try:
@@ -151,7 +135,7 @@ def test_a_broken_host_fails_the_play_with_the_cause(control: Control) -> None:
         host.sh("rm /etc/nologin")
 
 
-def test_check_mode_changes_nothing(control: Control) -> None:
+def test_check_mode_changes_nothing(control: Site) -> None:
     host = control.fleet["compute3"]
     host.sh("usermod -s /bin/false nova")
     try:
@@ -163,7 +147,7 @@ def test_check_mode_changes_nothing(control: Control) -> None:
 
 
 def test_a_host_that_has_gone_is_withdrawn_everywhere(tmp_path: Path) -> None:
-    with control_node(NAMES[:3], tmp_path) as node:
+    with site(NAMES[:3], tmp_path) as node:
         node.play()
         gone = node.fleet["compute3"].address.encode()
         stay = ["--limit", "compute1,compute2"]

@@ -257,6 +257,17 @@ def test_a_certificate_authority_alone_proves_nothing():
     assert fixes(found) == set()
 
 
+def test_a_name_that_only_the_sites_configuration_makes_is_not_ours_to_write():
+    def failing(**client):
+        found = fresh(client=a_client(globalknownhostsfile=DEFAULT, **client))
+        return next(f for f in found if f.outcome is Outcome.FAIL)
+
+    assert failing().fix != ()
+    aliased = failing(hostkeyalias="fleet")
+    assert (aliased.reason, aliased.fix) == ("host_key_unknown", ())
+    assert "add to a known_hosts file" in aliased.remedy
+
+
 def test_a_host_key_alias_is_what_is_looked_up():
     alias = a_client(hostkeyalias="fleet")
     assert (Outcome.FAIL, "host_key_unknown", "compute2") in seen(evaluate(client=alias))

@@ -134,7 +134,7 @@ def test_eight_who_come_at_once_with_the_right_password(tmp_path, report):
 def test_tls(tmp_path, report, authority):
     with exporter(report, "0.0.0.0:0", config=web(tmp_path, TLS)) as running:
         assert running.get(tls=client(authority)).status == 200
-        assert running.get("/", tls=client(authority)).status == 403
+        assert running.get("/", tls=client(authority), Host="compute0").status == 403
         with pytest.raises(ssl.SSLCertVerificationError):
             running.get(tls=client(Authority(tmp_path, "another")))
         plain = running.raw(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -191,8 +191,8 @@ def test_a_certificate_if_given(tmp_path, report, authority):
     mine = authority.issue("prometheus")
     with exporter(report, "0.0.0.0:0", config=web(tmp_path, text)) as running:
         assert running.get(tls=client(authority)).status == 200
-        assert running.get("/", tls=client(authority)).status == 403
-        assert running.get("/", tls=client(authority, mine)).status == 200
+        assert running.get("/", tls=client(authority), Host="compute0").status == 403
+        assert running.get("/", tls=client(authority, mine), Host="compute0").status == 200
 
 
 def test_a_renewed_certificate_is_served_without_a_restart(tmp_path, report, authority):

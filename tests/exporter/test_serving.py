@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import resource
 import socket
 import subprocess
+import sys
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as classic
 
-from tests.exporter.serving import PATIENCE, document, exporter, start, write
+from agent.exporter.listeners import is_loopback
+from tests.exporter.serving import PATIENCE, TOP, document, exporter, start, write
+from tests.host.ground import needs_root
 
 PAGE_AND_REPORT = ("/", "/api/v1/report")
 
@@ -125,15 +129,85 @@ def test_the_page_on_loopback(serving):
 
 
 @pytest.mark.parametrize("path", PAGE_AND_REPORT)
-def test_the_details_are_for_loopback_listeners(report, path):
-    with exporter(report, "[::]:0", "127.0.0.1:0") as running:
-        open_port, loopback = running.ports
-        refused = running.get(path, port=open_port, Host="localhost", X_Forwarded_For="127.0.0.1")
-        assert refused.status == 403 and "authenticated" in refused.text
-        assert refused.fields["Content-Type"].startswith("text/plain")
-        assert running.get(path, port=loopback).status == 200
-        assert running.get(port=open_port).status == 200
-        assert running.get(port=open_port, host="::1").status == 200
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_details_are_for_who_asks_from_this_host(report, path, host):
+    with exporter(report, "[::]:0") as running:
+        assert running.get(path, host=host).status == 200
+        assert running.get(path, host=host, Host="localhost:19123").status == 200
+
+
+@pytest.mark.parametrize("path", PAGE_AND_REPORT)
+@pytest.mark.parametrize("name", ["evil.example", "localhost.evil.example:80", "10.0.0.1", ""])
+def test_a_name_that_was_bent_to_this_host_is_shown_no_details(serving, path, name):
+    refused = serving.get(path, Host=name, X_Forwarded_For="127.0.0.1")
+    assert refused.status == 403 and "authenticated" in refused.text
+    assert refused.fields["Content-Type"].startswith("text/plain")
+    assert serving.get(Host=name).status == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:10.0.0.1", False),
+        ("fe80::1%lo", False),
+        ("10.0.0.1", False),
+        ("::", False),
+        ("", False),
+    ],
+)
+def test_loopback_addresses(address, loopback):
+    assert is_loopback(address) is loopback
+
+
+ENDS = """
+import socket
+from agent.exporter.listeners import from_this_host
+with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+    port = listener.getsockname()[1]
+    for far, near in (("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("192.0.2.1", "192.0.2.1"),
+                      ("192.0.2.1", "127.0.0.1"), ("127.0.0.1", "192.0.2.1")):
+        with socket.create_connection((near, port), source_address=(far, 0)):
+            accepted = listener.accept()[0]
+            print(from_this_host(accepted))
+            accepted.close()
+    gone = socket.socket()
+    gone.close()
+    print(from_this_host(gone))
+"""
+PLACE = 'ip link set lo up; ip address add 192.0.2.1/32 dev lo; exec "$@"'
+
+
+@needs_root
+def test_both_ends_of_a_connection_decide():
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-euc", PLACE, "sh", sys.executable, "-c", ENDS],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+    )
+    expected = [True, True, False, False, False, False]
+    assert done.stdout.split() == [str(each) for each in expected], done.stderr
+
+
+HEADS = r"""
+from agent.exporter.requests import parse
+for _ in range(300):
+    for blank in " \t":
+        parse(b"GET /metrics HTTP/1.1\r\nA: x" + 16000 * blank.encode() + b"x\r\n\r\n")
+"""
+
+
+def test_no_header_costs_more_than_reading_it():
+    """One of them took 1.5 s, in which nobody else was answered; the limit is for six hundred."""
+    limits = (resource.RLIMIT_CPU, (60, 60))
+    done = subprocess.run(
+        [sys.executable, "-c", HEADS], cwd=TOP, preexec_fn=lambda: resource.setrlimit(*limits)
+    )
+    assert done.returncode == 0
 
 
 def test_healthy_without_a_report_but_not_ready(tmp_path):

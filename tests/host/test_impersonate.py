@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +16,7 @@ from agent.host import Host, impersonate
 from agent.host.impersonate import ChildFailed, call
 from agent.model import Absent, File, Unreadable
 from tests.host.ground import NOVA_ID, a_home, a_user, needs_root
+from tests.test_cli import TOP
 
 
 def identity() -> list[Any]:
@@ -129,3 +132,44 @@ def test_an_ordinary_user_acts_as_itself_without_a_child() -> None:
 
 def _as_itself() -> Any:
     return impersonate.call(a_user(), 30, identity)
+
+
+WITHOUT_KILL = """
+from tests.host.ground import a_user
+from agent.host import Host, impersonate
+print(Host().can_end_others, impersonate.call(a_user(), 30, str.upper, "done"))
+"""
+
+
+@needs_root
+def test_without_the_right_to_end_others_the_answer_comes_all_the_same() -> None:
+    done = subprocess.run(
+        ["setpriv", "--bounding-set", "-kill", sys.executable, "-c", WITHOUT_KILL],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("False DONE\n", "")
+
+
+@needs_root
+def test_root_can_end_others() -> None:
+    assert Host().can_end_others
+
+
+WITHOUT_SOCKETS = """
+import resource, psutil
+from agent.host import CannotStart, Host
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+try:
+    Host().addresses()
+except CannotStart as error:
+    print(error)
+"""
+
+
+def test_addresses_that_cannot_be_listed_are_a_sentence() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SOCKETS], cwd=TOP, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("this host's own addresses cannot be listed (netlink): ")

@@ -69,6 +69,38 @@ def test_the_journals_own_protocol() -> None:
     assert entry == b"MESSAGE\n\x03\0\0\0\0\0\0\0a\nb\nPRIORITY=4\n"
 
 
+HANGING = """
+import os, socket
+from agent.host import notify
+os.makedirs("/run/systemd/journal")
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.bind("/run/systemd/journal/socket")  # nobody reads from it, as of a journal that hangs
+for _ in range(2000):
+    if "message" in open(2, "rb", closefd=False).read().decode():
+        break
+    notify.log("message", 5)
+"""
+
+
+@needs_root
+def test_a_journal_that_hangs_stops_nobody(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+b") as log:
+        found = os.fstat(log.fileno())
+        subprocess.run(
+            ["unshare", "--mount", "sh", "-c", WITHOUT_RUN, sys.executable, "-c", HANGING],
+            cwd=TOP,
+            env={
+                "PATH": os.environ["PATH"],
+                "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}",
+            },
+            stderr=log,
+            check=True,
+            timeout=120,
+        )
+        log.seek(0)
+        assert b"<5>message" in log.read()
+
+
 def logged(**environment: str) -> str:
     code = "from agent.host import notify; notify.log('all is well', 5, {'AGENT_PEER': 'c2'})"
     said = {"PATH": os.environ["PATH"], **environment}

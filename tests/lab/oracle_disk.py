@@ -26,7 +26,12 @@ while [ ! -e "$P" ]; do P=$(dirname "$P"); done
 echo "$P"
 if [ -d %(ours)s ]; then stat -L -c %%a %(ours)s; fi
 """
-REMOVE = "rm -rf %(path)s/%(uuid)s %(path)s/%(uuid)s_resize"
+# A row may have broken rm.
+REMOVE = """
+for P in %(path)s/%(uuid)s %(path)s/%(uuid)s_resize; do
+    if [ -e "$P" ] || [ -L "$P" ]; then find "$P" -delete; fi
+done
+"""
 REMOVE_PARENTS = """
 P=%(path)s
 while [ "$P" != %(kept)s ] && rmdir "$P" 2>/dev/null; do P=$(dirname "$P"); done

@@ -124,7 +124,7 @@ def record(host: Host) -> str:
 
 
 def put_record(host: Host, name: str, text: str | bytes) -> None:
-    host.sh(f"mkdir -p {PEERS}")
+    host.sh(f"[ -d {PEERS} ] || mkdir -p {PEERS}")  # a row may have broken mkdir
     host.write(f"{PEERS}/{name}.yaml", text, mode=0o644)
 
 

@@ -112,7 +112,9 @@ def test_a_bad_file_is_shown_and_changes_nothing(running: Daemons) -> None:
     one.await_that(lambda: not one.report["config"]["valid"], "the report shows the bad file")
     assert one.report["config"]["error"].startswith(f"{CONFIG}:2: probe.peers: ")
     assert one.report["ready"] is True
-    assert f"configuration not reloaded: {CONFIG}:2" in one.status
+    one.await_that(
+        lambda: f"configuration not reloaded: {CONFIG}:2" in one.status, "the manager hears of it"
+    )
     told = [line.split("=")[0] for line in one.told]
     assert told.index("RELOADING") < len(told) - 1 - told[::-1].index("READY")
     one.host.sh(f"rm {CONFIG}")
@@ -127,16 +129,19 @@ def test_a_fault_shows_and_the_fix_is_seen_at_once(running: Daemons) -> None:
     two.host.sh("usermod --shell /usr/sbin/nologin nova")
     two.await_that(lambda: two.report["ready"] is False, "the refusing shell shows")
     assert two.report["roles"] == {"source": {"ready": True}, "destination": {"ready": False}}
-    assert "shell_refuses_commands" in two.status
+    two.await_that(lambda: "shell_refuses_commands" in two.status, "the manager hears the reason")
     fixed = agent(two.host, "--fix")
     assert fixed.applied, fixed
     two.await_that(lambda: two.report["ready"] is True, "the fix is seen")
     assert two.report["fixes"] == {"done": fixes + 1, "failed": 0}
-    lines = [line for line in two.log if "compute2 is " in line]
-    assert [line.split(": ")[1] for line in lines[-2:]] == [
-        "compute2 is NOT ready",
-        "compute2 is ready",
-    ]
+    told = ["compute2 is ready", "compute2 is NOT ready", "compute2 is ready"]
+    two.await_that(lambda: verdicts(two) == told, "one line for each change, none for a run")
+
+
+def verdicts(daemon: Daemon) -> list[str]:
+    """What its log said of the host, in order."""
+    said = [line.split(": ")[1] for line in daemon.log if f"{daemon.host.name} is " in line]
+    return [line.rstrip() for line in said]
 
 
 def test_a_peer_that_breaks_shows_and_is_not_blamed_on_the_others(running: Daemons) -> None:
@@ -148,7 +153,7 @@ def test_a_peer_that_breaks_shows_and_is_not_blamed_on_the_others(running: Daemo
     three.await_that(
         lambda: three.report["roles"]["destination"]["ready"] is False, "its own report says so"
     )
-    assert "failing: compute3" in one.status
+    one.await_that(lambda: "failing: compute3" in one.status, "the manager hears which peer")
     lines = [line for line in one.log if "peer compute3: fail" in line]
     assert len(lines) == 1, one.log
     three.host.start_sshd()

@@ -1,0 +1,45 @@
+"""What a round of dials gives each of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from agent import rounds
+from agent.model import Account
+from tests.host.ground import ground, needs_root
+from tests.hosts import a_client, a_host, a_peer, novas
+from tests.test_cli import TOP
+
+PEER = a_peer("compute2")
+LEAST = "-all,+dac_read_search,+setuid,+setgid,+kill"  # as resize-agent.service
+TARGET = "from tests import test_rounds; test_rounds.lenient_target('{}')"
+
+
+def lenient_target(scratch: str) -> rounds.Target:
+    files = {"/var/lib/nova/.ssh/known_hosts": novas(b"compute9 ssh-ed25519 AAAA\n")}
+    snapshot = a_host(
+        peers=[PEER], client=a_client(stricthostkeychecking="accept-new"), files=files
+    )
+    assert isinstance(snapshot.account, Account)
+    return rounds._target(snapshot, snapshot.account, PEER, scratch)
+
+
+def test_a_client_that_would_write_a_host_key_down_gets_a_copy(tmp_path: Path) -> None:
+    target = lenient_target(str(tmp_path))
+    [copy] = tmp_path.iterdir()
+    assert target.options == ("-o", f"UserKnownHostsFile={copy}")
+    assert copy.stat().st_mode & 0o777 == 0o444
+    assert copy.read_bytes() == b"compute9 ssh-ed25519 AAAA\n"
+
+
+@needs_root
+def test_it_gets_it_from_a_daemon_that_may_give_away_nothing() -> None:
+    with ground() as place:
+        code = TARGET.format(place)
+        argv = ["setpriv", "--bounding-set", LEAST, sys.executable, "-B", "-c", code]
+        done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(os.listdir(place)) == 1
