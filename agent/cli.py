@@ -1,4 +1,4 @@
-"""`agent`: the only module that prints."""
+"""`agent`: the command line, and whom it is handed to.  A command pays for what it needs and no more."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import argparse
 import os
 import signal
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import PurePosixPath
-from typing import Callable, Optional
+from typing import Optional
 
-from agent import archive, checks, own_record, pipeline, render, settings, wanted
-from agent.configuration import load
+from agent.complaint import complain
 from agent.document import DocumentError
 from agent.exit_status import (
     CANNOT_TELL,
@@ -20,18 +17,11 @@ from agent.exit_status import (
     NOT_READY,
     READY,
     USAGE,
-    WORK_TO_DO,
     Refusal,
     fixed_status,
     status,
 )
-from agent.formats.escape import visible
-from agent.formats.record import render as record_text
-from agent.host import CannotStart, Host, Locked
-from agent.model import Outcome, Report, Scope, Unreadable
-from agent.observe import observe
 from agent.options import parser
-from agent.stopping import stoppable
 
 __all__ = ["CANNOT_TELL", "LOCKED", "NOT_READY", "READY", "fixed_status", "main", "status"]
 
@@ -51,183 +41,30 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _run(argv: Optional[Sequence[str]]) -> int:
     arguments = parser().parse_args(argv)
     try:
-        return _COMMANDS[arguments.command](arguments)
+        return _exporter(arguments) if arguments.command == "exporter" else _on_host(arguments)
     except (Refusal, DocumentError) as error:
-        return _complain(str(error), USAGE)
-    except Locked as error:
-        return _complain(str(error), LOCKED)
-    except CannotStart as error:
-        return _complain(str(error), CANNOT_TELL)
-
-
-def _complain(message: str, code: int) -> int:
-    print(f"agent: {visible(message, 2000)}", file=sys.stderr)
-    return code
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    if arguments.list_checks:
-        return _list_checks()
-    if not arguments.fix and (arguments.dry_run or arguments.diff):
-        raise Refusal("--dry-run and --diff go with --fix")
-    host = Host(_directory(arguments.root))
-    want = load(host, arguments.config)
-    if arguments.fix and not host.privileged:
-        raise Refusal("--fix changes the system: run it as root")
-    with stoppable() as stop:
-        host.halted = stop.event.is_set
-        request = wanted.request(arguments, stop, _progress())
-        if arguments.fix and arguments.dry_run:
-            return _dry_run(arguments, pipeline.planned(host, want, request))
-        run = pipeline.fix if arguments.fix else pipeline.check
-        try:
-            report = run(host, want, request)
-        except pipeline.NoSuchPeer as error:
-            raise Refusal(str(error)) from None
-        _show(arguments, report)
-        if stop.signal:
-            return 128 + stop.signal
-    if arguments.textfile:
-        _export(host, arguments.textfile, report)
-    return (
-        fixed_status(report, arguments.strict)
-        if arguments.fix
-        else status(report, arguments.strict)
-    )
-
-
-def _dry_run(arguments: argparse.Namespace, report: Report) -> int:
-    if arguments.format == "json":
-        sys.stdout.write(archive.dump(report))
-    else:
-        sys.stdout.write(render.dry_run(report, _style(arguments)))
-    if report.plan.steps:
-        return WORK_TO_DO
-    return fixed_status(report, arguments.strict)
-
-
-def _show(arguments: argparse.Namespace, report: Report) -> None:
-    if arguments.format == "json":
-        sys.stdout.write(archive.dump(report))
-        return
-    if arguments.format == "prometheus":
-        sys.stdout.write(_exposition(report))
-        return
-    sys.stdout.write(render.text(report, _style(arguments)))
-    if arguments.fix and report.scope is Scope.FULL and report.peers:
-        passing = sum(1 for row in report.peers if row.outcome is Outcome.PASS)
-        side = "ready" if fixed_status(report, False) == READY else "NOT ready"
-        print(f"Local side {side}; {passing} of {len(report.peers)} peers accept me yet.")
-
-
-def _exposition(report: Report) -> str:
-    from agent import metrics  # brings prometheus_client with it
-
-    return metrics.text(archive.as_json(report), report.taken_at)
-
-
-def _export(host: Host, path: str, report: Report) -> None:
-    from agent import state
-
-    try:
-        state.publish(host.root, PurePosixPath(os.path.abspath(path)), _exposition(report))
-    except OSError as error:
-        raise Refusal(f"--textfile {path}: {error.strerror}") from None
-
-
-def _style(arguments: argparse.Namespace) -> render.Style:
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    colour = arguments.color == "always" or (
-        arguments.color == "auto" and not plain and sys.stdout.isatty()
-    )
-    return render.Style(colour, arguments.verbose, arguments.quiet, arguments.diff)
-
-
-def _list_checks() -> int:
-    for check in checks.catalogue():
-        print(f"{check.id:<22} {check.role.value:<12} {check.summary}")
-    return READY
-
-
-def _facts(arguments: argparse.Namespace) -> int:
-    host = Host(_directory(arguments.root))
-    snapshot = observe(host, load(host, arguments.config))
-    record = own_record.build(snapshot)
-    if isinstance(record, Unreadable):
-        return _complain(f"this host's record cannot be known: {record.reason}", CANNOT_TELL)
-    sys.stdout.write(record_text(record))
-    if own_record.doubt(snapshot):
-        _complain(f"warning: {own_record.doubt(snapshot)}", READY)
-    return READY
-
-
-def _explain(arguments: argparse.Namespace) -> int:
-    from agent import evidence, explain
-    from agent.formats import nova_told
-
-    catalogue, word, as_json = checks.catalogue(), arguments.word, arguments.format == "json"
-    page = explain.document(word, catalogue) if as_json else explain.page(word, catalogue)
-    if page is None:
-        try:
-            names = evidence.host_names(Host(_directory(arguments.root)))
-            told = nova_told.read(evidence.chunks(word), names)
-        except evidence.CannotRead as error:
-            raise Refusal(str(error)) from None
-        if not told.recognised and " " not in word and not evidence.is_file(word):
-            near = ", ".join(explain.nearest(word, catalogue))
-            hint = f"; did you mean {near}?" if near else "; `agent explain` lists them all"
-            raise Refusal(f"{visible(word, 100)} is no check, reason code or file{hint}")
-        page = explain.history_document(told) if as_json else explain.history(told)
-    sys.stdout.write(page)
-    return READY
-
-
-def _config(arguments: argparse.Namespace) -> int:
-    host = Host(_directory(arguments.root))
-    want = load(host, arguments.config)
-    if arguments.what == "show":
-        for key, value, origin in settings.shown(want):
-            print(f"{key:<18} {value:<28} # {origin}")
-    else:
-        print("The configuration is fine.")
-    return READY
-
-
-def _daemon(arguments: argparse.Namespace) -> int:
-    from agent import services
-
-    return services.daemon(arguments)
+        return complain(str(error), USAGE)
 
 
 def _exporter(arguments: argparse.Namespace) -> int:
+    """Knows a report and nothing of the host: it stays small."""
     from agent import services
 
     return services.exporter(arguments)
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "check": _check,
-    "facts": _facts,
-    "explain": _explain,
-    "config": _config,
-    "daemon": _daemon,
-    "exporter": _exporter,
-}
+def _on_host(arguments: argparse.Namespace) -> int:
+    from agent.host import CannotStart, Locked
 
+    try:
+        if arguments.command == "daemon":
+            from agent import services
 
-def _directory(root: str) -> str:
-    if not os.path.isdir(root):
-        raise Refusal(f"--root {root}: no such directory")
-    return root
+            return services.daemon(arguments)
+        from agent import commands
 
-
-def _progress() -> Callable[[int, int], None]:
-    """On a terminal, from the second second on."""
-    started, wanting = time.monotonic(), sys.stderr.isatty()
-
-    def show(done: int, total: int) -> None:
-        if wanting and time.monotonic() - started > 1:
-            end = "\n" if done == total else ""
-            print(f"\rdialled {done} of {total}", end=end, file=sys.stderr, flush=True)
-
-    return show
+        return commands.COMMANDS[arguments.command](arguments)
+    except Locked as error:
+        return complain(str(error), LOCKED)
+    except CannotStart as error:
+        return complain(str(error), CANNOT_TELL)

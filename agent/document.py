@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import yaml
 
@@ -13,6 +12,9 @@ _CORE = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "bool", "null", "float", "timestamp"}
 # libyaml composes by recursion in C: thousands of levels end the process, not the parse.
 _DEEPEST = 32
+# Every collection begins with one of these, so a text with few of them cannot nest deep enough to do harm.
+_OPENERS = "[{-?:"
+_HARMLESS = 500
 
 
 class DocumentError(ValueError):
@@ -24,8 +26,7 @@ class DocumentError(ValueError):
         super().__init__(f"{self.where}: {message}")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One value.  A scalar keeps its text and its YAML type word (`str`, `int`, `bool`, `null`, ...).
 
     `line` is that of its key where it has one.
@@ -62,6 +63,20 @@ def _decoded(data: bytes, where: str) -> str:
 
 
 def _compose(text: str, where: str) -> Optional[Entry]:
+    if "*" in text or sum(map(text.count, _OPENERS)) > _HARMLESS:
+        _refuse_shared_and_deep(text, where)
+    try:
+        node = yaml.compose(text, Loader=_LOADER)
+        return None if node is None else _entry(node, where)
+    except (yaml.YAMLError, DocumentError):
+        _refuse_shared_and_deep(
+            text, where
+        )  # of several things that are wrong these are told first
+        raise
+
+
+def _refuse_shared_and_deep(text: str, where: str) -> None:
+    """By its events alone: before anything is composed of it."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         mark: Any = event.start_mark
@@ -71,23 +86,26 @@ def _compose(text: str, where: str) -> Optional[Entry]:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise DocumentError(where, mark.line + 1, "is nested too deeply")
-    node = yaml.compose(text, Loader=_LOADER)
-    return None if node is None else _entry(node, where)
 
 
-def _entry(node: Any, where: str) -> Entry:
-    line = node.start_mark.line + 1
+def _entry(node: Any, where: str, key: Any = None, depth: int = 1) -> Entry:
+    """What a node holds, `depth` collections deep; `key` is the node of its key where it has one."""
+    line = (key or node).start_mark.line + 1
     kind = node.tag[len(_CORE) :] if node.tag.startswith(_CORE) else ""
-    if isinstance(node, yaml.MappingNode) and kind == "map":
-        return Entry(line, "map", keys=_keys(node, where))
-    if isinstance(node, yaml.SequenceNode) and kind == "seq":
-        return Entry(line, "seq", items=tuple(_entry(n, where) for n in node.value))
-    if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
+    if kind in _SCALARS and isinstance(node, yaml.ScalarNode):
         return Entry(line, kind, node.value)
+    if depth > _DEEPEST:
+        raise DocumentError(where, node.start_mark.line + 1, "is nested too deeply")
+    if kind == "map" and isinstance(node, yaml.MappingNode):
+        return Entry(line, kind, keys=_keys(node, where, depth))
+    if kind == "seq" and isinstance(node, yaml.SequenceNode):
+        items = tuple([_entry(item, where, None, depth + 1) for item in node.value])
+        return Entry(line, kind, items=items)
+    line = node.start_mark.line + 1
     raise DocumentError(where, line, "only plain mappings, lists and values are allowed")
 
 
-def _keys(node: Any, where: str) -> dict[str, Entry]:
+def _keys(node: Any, where: str, depth: int) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1
@@ -95,7 +113,7 @@ def _keys(node: Any, where: str) -> dict[str, Entry]:
             raise DocumentError(where, line, "a key must be a word")
         if key.value in found:
             raise DocumentError(where, line, f"{key.value!r}: given twice")
-        found[key.value] = replace(_entry(value, where), line=line)
+        found[key.value] = _entry(value, where, key, depth + 1)
     return found
 
 

@@ -87,7 +87,7 @@ def facts(document: Mapping[str, Any], checks: Iterable[str] = ()) -> Facts:
     fixes = mapping(document, "fixes")
     return Facts(
         head=head,
-        whole=document.get("scope") == "full" and document.get("interrupted") is not True,
+        whole=document.get("scope") == "full" and document.get("interrupted") is False,
         ready={
             role: mapping(mapping(document, "roles"), role).get("ready") is True for role in ROLES
         },

@@ -118,7 +118,6 @@ def _peer_counts(rows: Iterable[PeerRow]) -> str:
     words = (
         (Outcome.PASS, "accept a disk from here"),
         (Outcome.FAIL, "do not"),
-        (Outcome.WARN, "do, with a warning"),
         (Outcome.UNKNOWN, "cannot tell"),
         (Outcome.SKIP, "not looked at"),
     )
@@ -182,6 +181,8 @@ def _sentence(finding: Finding) -> str:
 
 def _peers(report: Report, style: Style) -> Iterator[str]:
     bad = [row for outcome in _BAD for row in report.peers if row.outcome is outcome]
+    # A peer that takes a disk and yet has something to be told of: our own directory, left behind.
+    bad += [row for row in report.peers if row.outcome is Outcome.PASS and row.reason]
     if bad:
         yield ""
         yield style.paint("Peers that need a look:", "bold")

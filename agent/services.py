@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from agent.configuration import load
 from agent.exit_status import Refusal
-from agent.host import CannotStart, Host
 from agent.options import LISTEN
 from agent.stopping import stoppable
 
@@ -15,6 +13,8 @@ from agent.stopping import stoppable
 def daemon(arguments: argparse.Namespace) -> int:
     """Until SIGTERM.  Raises Refusal, DocumentError, Locked, CannotStart."""
     from agent import daemon as work
+    from agent.configuration import load
+    from agent.host import CannotStart, Host
 
     host = Host(_live(arguments.root))
     if not host.privileged:

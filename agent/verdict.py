@@ -220,8 +220,8 @@ def _undialled(record: Record, snapshot: Snapshot, *, chosen: bool) -> PeerRow:
 
 def _row(record: Record, attempt: Attempt, results: Iterable[CheckResult]) -> PeerRow:
     if attempt.reason is None or attempt.stage == Stage.CLEANUP.value:
-        outcome = Outcome.PASS if attempt.reason is None else Outcome.WARN
-        return _filled(record, attempt, outcome, attempt.reason, None)
+        # Nova removes nothing after a copy that went well: what is left behind keeps no resize back.
+        return _filled(record, attempt, Outcome.PASS, attempt.reason, None)
     outcome = Outcome.UNKNOWN if attempt.unknown else Outcome.FAIL
     reason, side, why = _cause(record, attempt, results)
     row = _filled(record, attempt, outcome, reason, side)

@@ -107,6 +107,7 @@ NOTHING = {
     "from the future": told(taken_at="2026-11-22T11:00:00Z", valid_until="2026-11-22T12:00:00Z"),
     "partial": told(scope="partial"),
     "interrupted": told(interrupted=True),
+    "silent about an interruption": told(interrupted=None),
     "of another version": told(schema_version=2),
     "without times": told(taken_at=None),
     "of wrong types": dict.fromkeys(told(), 7),

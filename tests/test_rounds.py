@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from agent import rounds
 from agent.model import Account
@@ -19,7 +19,7 @@ TARGET = "from tests import test_rounds; test_rounds.lenient_target('{}')"
 
 
 def lenient_target(scratch: str) -> rounds.Target:
-    files = {"/var/lib/nova/.ssh/known_hosts": novas(b"compute9 ssh-ed25519 AAAA\n")}
+    files = {PurePosixPath("/var/lib/nova/.ssh/known_hosts"): novas(b"compute9 ssh-ed25519 AAAA\n")}
     snapshot = a_host(
         peers=[PEER], client=a_client(stricthostkeychecking="accept-new"), files=files
     )

@@ -142,9 +142,10 @@ def test_a_failed_dial_says_stage_reason_side_and_impact() -> None:
     assert found.message == "what ssh said"
 
 
-def test_a_probe_that_could_not_be_removed_is_a_warning() -> None:
+def test_a_probe_that_could_not_be_removed_keeps_no_resize_back_and_is_told() -> None:
     found = row(a_dial(stage="cleanup", reason="leftover_probe", detail="left"))
-    assert (found.outcome, found.impact) == (Outcome.WARN, None)
+    assert (found.outcome, found.impact) == (Outcome.PASS, None)
+    assert (found.reason, found.message) == ("leftover_probe", "left")
 
 
 def test_a_busy_peer_is_not_known() -> None:

@@ -56,6 +56,19 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """What one answer of `ssh -G` comes to.  `closed`: a directory on the way to one of its files keeps nova out."""
+
+    view: View
+    algorithms: tuple[str, ...]
+    port: int
+    closed: bool
+
+    def verdict(self, name: str, peer: Record) -> known_hosts.HostKeyVerdict:
+        return known_hosts.verdict(self.view.known, name, peer.host_keys, self.algorithms)
+
+
+@dataclass(frozen=True)
 class _Look:
     snapshot: Snapshot
     want: Settings
@@ -64,7 +77,7 @@ class _Look:
     client: ClientConfig
     trust: HostTrust
     fix: tuple[Action, ...]
-    views: dict[tuple[str, ...], View]
+    asked: dict[int, _Asked]
 
     @classmethod
     def at(
@@ -89,11 +102,13 @@ class _Look:
         yield from about_peers
         yield from self._stale(peers)
 
-    def _view(self, client: ClientConfig) -> View:
-        files = (*client.words("userknownhostsfile"), *client.words("globalknownhostsfile"))
-        if files not in self.views:
-            self.views[files] = host_key_files.view(self.snapshot, self.account, client)
-        return self.views[files]
+    def _ask(self, client: ClientConfig) -> _Asked:
+        if id(client) not in self.asked:  # the snapshot keeps it, so nothing else gets its id
+            view = host_key_files.view(self.snapshot, self.account, client)
+            closed = any(map(self._closed, view.refused))
+            algorithms = tuple(client.one("hostkeyalgorithms").split(","))
+            self.asked[id(client)] = _Asked(view, algorithms, _port(client), closed)
+        return self.asked[id(client)]
 
     def _peer(self, peer: Record) -> Iterator[Finding]:
         client = self.snapshot.client_for(peer.address)
@@ -106,12 +121,13 @@ class _Look:
             text = f"the record {peer.path} names no host key"
             yield unknown(peer.name, "not_observed", text, peer=peer.name)
         else:
-            yield self._address(peer, client)
-            yield from self._names(peer, client)
+            asked = self._ask(client)
+            yield self._address(peer, client, asked)
+            yield from self._names(peer, asked)
 
-    def _address(self, peer: Record, client: ClientConfig) -> Finding:
+    def _address(self, peer: Record, client: ClientConfig, asked: _Asked) -> Finding:
         name = _dialled(self.snapshot, client, peer.address)
-        said = self._verdict(peer, client, name)
+        said = asked.verdict(name, peer)
         if said.state == known_hosts.KNOWN:
             return passed(peer.name, f"{name} is known by {said.file}:{said.line}", peer=peer.name)
         if said.state == known_hosts.CA_ONLY:
@@ -119,7 +135,7 @@ class _Look:
                 f"{name} is vouched for by a certificate authority only, which a dial has to show"
             )
             return unknown(peer.name, "not_observed", text, peer=peer.name)
-        if said.state == known_hosts.UNKNOWN and any(map(self._closed, self._view(client).refused)):
+        if said.state == known_hosts.UNKNOWN and asked.closed:
             text = f"whether {name} is known cannot be seen while its file is closed to nova"
             return skipped(peer.name, text, peer=peer.name)
         reason = _REASONS[said.state]
@@ -137,23 +153,18 @@ class _Look:
         told = _told(name, reason, said, peer)
         return say(peer.name, reason, told, *fix, peer=peer.name, remedy=remedy)
 
-    def _names(self, peer: Record, client: ClientConfig) -> Iterator[Finding]:
-        port = _port(client)
-        names = lookup_names((peer.name, *peer.names), port)
-        lacking = [n for n in names if self._verdict(peer, client, n).state == known_hosts.UNKNOWN]
-        if lacking and not any(map(self._closed, self._view(client).refused)):
+    def _names(self, peer: Record, asked: _Asked) -> Iterator[Finding]:
+        names = lookup_names((peer.name, *peer.names), asked.port)
+        lacking = [n for n in names if asked.verdict(n, peer).state == known_hosts.UNKNOWN]
+        if lacking and not asked.closed:
             text = f"no line for {', '.join(lacking)}, expected one for each name of {peer.name}"
             remedy = None if self.fix else _by_hand(",".join(lacking), peer)
             yield warned(
                 peer.name, "host_key_name_unknown", text, *self.fix, peer=peer.name, remedy=remedy
             )
 
-    def _verdict(self, peer: Record, client: ClientConfig, name: str) -> known_hosts.HostKeyVerdict:
-        algorithms = client.one("hostkeyalgorithms").split(",")
-        return known_hosts.verdict(self._view(client).known, name, peer.host_keys, algorithms)
-
     def _files(self, missed: bool) -> Iterator[Finding]:
-        view = self._view(self.client)
+        view = self._ask(self.client).view
         told: set[PurePosixPath] = set()
         for refused in view.refused:
             subject = str(refused.path)
@@ -203,13 +214,15 @@ class _Look:
         return warned(_SUBJECT, "known_hosts_outdated", text, *self.fix)
 
     def _stale(self, peers: tuple[Record, ...]) -> Iterator[Finding]:
-        known, port, told = self._view(self.client).known, _port(self.client), set()
+        asked, told = self._ask(self.client), set()
         gone = self.snapshot.records.withdrawn(self.nova.host)
         for record in (*peers, *gone):
             if record.present and not record.host_keys:
                 continue
-            claims = lookup_names((record.address, record.name, *record.names), port)
-            for name, file, entry in host_key_files.stale(known, claims, record.host_keys):
+            claims = lookup_names((record.address, record.name, *record.names), asked.port)
+            for name, file, entry in host_key_files.stale(
+                asked.view.known, claims, record.host_keys
+            ):
                 if (file, entry.number) in told:
                     continue
                 told.add((file, entry.number))

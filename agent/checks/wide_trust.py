@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.formats import authorized_keys, host_key_files, known_hosts, matching, trust
+from agent.formats import host_key_files, known_hosts, matching, trust
 from agent.formats.user_key_files import KeyList, KeyLists
 from agent.formats.wording import line_numbers
 from agent.model import (
@@ -76,9 +76,7 @@ def _surplus(each: KeyList, known: frozenset[str]) -> Iterator[Finding]:
     foreign = [
         entry.number
         for entry in each.keys.entries
-        if not entry.problem
-        and entry.key.line not in known
-        and authorized_keys.owner_of(entry.raw) is None
+        if not entry.problem and entry.owner is None and entry.key.line not in known
     ]
     if foreign:
         told = f"{each.path}: {line_numbers(foreign)} accept keys that no record names"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Optional, Union
 
 from agent.formats import lines, matching
@@ -28,7 +29,7 @@ _OURS = re.compile(
 class Entry:
     """One line with a readable key.  Option names are in lower case, values without their quotes.
 
-    `problem` says why sshd ignores the line although the key is good: a damaged or unknown option.
+    `problem` says why sshd ignores the line although the key is good: a damaged or unknown option.  `owner` as owner_of has it.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Entry:
     options: tuple[Option, ...]
     key: PublicKey
     problem: str = ""
+    owner: Optional[str] = None
 
     def option(self, name: str) -> Optional[str]:
         """The value of an option, "" for a flag that is set, None where it is not given."""
@@ -51,7 +53,12 @@ def malformed(data: bytes) -> tuple[int, ...]:
     return tuple(number for number, entry in _read(data) if entry is None or entry.problem)
 
 
-def _read(data: bytes) -> Iterator[tuple[int, Optional[Entry]]]:
+@lru_cache(maxsize=4)  # several checks read the same few files, and a daemon again every minute
+def _read(data: bytes) -> tuple[tuple[int, Optional[Entry]], ...]:
+    return tuple(_lines(data))
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, Optional[Entry]]]:
     for number, raw in lines.numbered(data):
         text = lines.active(raw)
         if text:
@@ -67,7 +74,7 @@ def _entry(number: int, raw: bytes, text: bytes) -> Optional[Entry]:
     if key is None:
         return None
     options, problem = parse_options(text[:end])
-    return Entry(number, raw, options, key, problem)
+    return Entry(number, raw, options, key, problem, owner_of(raw))
 
 
 @dataclass(frozen=True)

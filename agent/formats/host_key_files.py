@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats import lines, matching, places
 from agent.formats.access import READ, is_direct, may
-from agent.formats.known_hosts import Entry, KnownHosts, is_ours, malformed, parse
+from agent.formats.known_hosts import Entry, KnownHosts, malformed, parse
 from agent.formats.trust import HostTrust
 from agent.model import (
     Absent,
@@ -61,8 +62,14 @@ def view(snapshot: Snapshot, account: Account, client: ClientConfig) -> View:
             texts.append((path, seen.content))
         else:
             refused.append(_refused(account, path, seen))
-    known = KnownHosts.of((str(path), text) for path, text in texts)
-    return View(tuple(texts), tuple(refused), known)
+    return View(tuple(texts), tuple(refused), _index(tuple(texts)))
+
+
+@lru_cache(
+    maxsize=2
+)  # for the checks that look at the same files, and for a daemon while nothing changes
+def _index(texts: tuple[tuple[PurePosixPath, bytes], ...]) -> KnownHosts:
+    return KnownHosts.of((str(path), text) for path, text in texts)
 
 
 def _refused(account: Account, path: PurePosixPath, seen: object) -> Refused:
@@ -93,9 +100,10 @@ def stale(
     genuine = {key.line for key in keys}
     for name in names:
         for file, entry in known.find(name):
-            ours = file == str(places.GLOBAL_KNOWN_HOSTS) or is_ours(entry.raw)
+            if entry.ours or entry.marker or file == str(places.GLOBAL_KNOWN_HOSTS):
+                continue
             wide = not entry.hashed and matching.is_wild(entry.patterns.encode())
-            if not (ours or wide or entry.marker or entry.key.line in genuine):
+            if not (wide or entry.key.line in genuine):
                 yield name, file, entry
 
 
@@ -112,7 +120,7 @@ def exists(snapshot: Snapshot, account: Account, client: ClientConfig) -> bool:
     path = _of_user(client, account)
     seen = snapshot.file(path) if path is not None else None
     text = (seen.content or b"") if isinstance(seen, File) else b""
-    return any(is_ours(entry.raw) for entry in parse(text))
+    return any(entry.ours for entry in parse(text))
 
 
 def place(

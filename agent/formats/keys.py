@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Callable, Optional
 
 from agent.model import PublicKey
@@ -66,11 +68,18 @@ def read(text: bytes) -> Optional[PublicKey]:
     if kind not in _SHAPES:
         return None
     # b64_pton of libc, which ssh uses, skips every white space: a CRLF line ends in one.
-    word = words[2].translate(None, _BLANKS_IN_BASE64)
-    blob = decoded(word)
-    if blob is None or not _is_key(kind, blob):
+    text64 = _genuine(kind, words[2].translate(None, _BLANKS_IN_BASE64))
+    if text64 is None:
         return None
-    return PublicKey(kind, word.decode("ascii"), shown(words[3].rstrip(b" \t\r\n")))
+    # intern: a few types, thousands of keys
+    return PublicKey(sys.intern(kind), text64, shown(words[3].rstrip(b" \t\r\n")))
+
+
+@lru_cache(maxsize=1024)  # a host's keys stand in its record, in our files and in other people's
+def _genuine(kind: str, word: bytes) -> Optional[str]:
+    """The base64 text of what is a key of that type."""
+    blob = decoded(word)
+    return word.decode("ascii") if blob is not None and _is_key(kind, blob) else None
 
 
 def decoded(word: bytes) -> Optional[bytes]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 from agent.formats import lines, matching
@@ -23,6 +24,7 @@ CHANGED = "changed"
 REVOKED_KEY = "revoked"
 CA_ONLY = "cert_authority_only"
 
+_MARK = MARK.encode()
 _MARKERS = {b"": "", CA.encode(): CA, REVOKED.encode(): REVOKED}
 _HOSTS = re.compile(rb"([^ \t]+)[ \t]+([^#].*)", re.DOTALL)
 _HASHED = re.compile(rb"\|1\|([^|]{1,1024})\|(.*)", re.DOTALL)
@@ -41,7 +43,7 @@ _HEADER = b"""\
 
 @dataclass(frozen=True)
 class Entry:
-    """One line that ssh can use.  `patterns` is the host list as written, hashed or not."""
+    """One line that ssh can use.  `patterns` is the host list as written, hashed or not; `ours` as is_ours has it."""
 
     number: int
     raw: bytes
@@ -49,22 +51,29 @@ class Entry:
     patterns: str
     key: PublicKey
     hashed: bool
+    ours: bool = False
 
 
 def parse(data: bytes) -> tuple[Entry, ...]:
-    return tuple(entry for _, entry in _read(data) if entry is not None)
+    return _parsed(data)[0]
 
 
 def malformed(data: bytes) -> tuple[int, ...]:
     """Numbers of the lines that ssh skips although they are neither blank nor a comment."""
-    return tuple(number for number, entry in _read(data) if entry is None)
+    return _parsed(data)[1]
 
 
-def _read(data: bytes) -> Iterator[tuple[int, Optional[Entry]]]:
+@lru_cache(maxsize=4)  # several checks read the same few files, and a daemon again every minute
+def _parsed(data: bytes) -> tuple[tuple[Entry, ...], tuple[int, ...]]:
+    entries, skipped = [], []
     for number, raw in lines.numbered(data):
         text = lines.active(raw)
-        if text:
-            yield number, _entry(number, raw, text)
+        entry = _entry(number, raw, text) if text else None
+        if entry is not None:
+            entries.append(entry)
+        elif text:
+            skipped.append(number)
+    return tuple(entries), tuple(skipped)
 
 
 def _entry(number: int, raw: bytes, text: bytes) -> Optional[Entry]:
@@ -78,7 +87,7 @@ def _entry(number: int, raw: bytes, text: bytes) -> Optional[Entry]:
     key = read(hosts[2])
     if key is None:
         return None
-    return Entry(number, raw, _MARKERS[marker], shown(hosts[1]), key, hashed)
+    return Entry(number, raw, _MARKERS[marker], shown(hosts[1]), key, hashed, is_ours(raw))
 
 
 def _split_marker(text: bytes) -> tuple[bytes, bytes]:
@@ -206,14 +215,21 @@ def negotiated(
 ) -> Optional[PublicKey]:
     """The key the server shows to a client that knows `entries`."""
     offered = {key.type: key for key in reversed(keys)}
+    chosen = _chosen(tuple(algorithms), frozenset(_known_types(entries)), frozenset(offered))
+    return None if chosen is None else offered[chosen]
+
+
+@lru_cache(maxsize=256)  # peers differ little in this
+def _chosen(
+    algorithms: tuple[str, ...], known: frozenset[str], offered: frozenset[str]
+) -> Optional[str]:
     wanted = [word for text in algorithms for word in text.split(",") if word]
-    plain = [a for a in _ordered(entries, wanted) if not _CERTIFICATE.search(a)]
-    return next((offered[_type_of(a)] for a in plain if _type_of(a) in offered), None)
+    plain = [a for a in _ordered(known, wanted) if not _CERTIFICATE.search(a)]
+    return next((_type_of(a) for a in plain if _type_of(a) in offered), None)
 
 
-def _ordered(entries: Sequence[tuple[str, Entry]], algorithms: Sequence[str]) -> Sequence[str]:
+def _ordered(known: frozenset[str], algorithms: Sequence[str]) -> Sequence[str]:
     """Known types first, unless the client's favourite is among them."""
-    known = _known_types(entries)
     if not algorithms or _type_of(algorithms[0]) in known:
         return algorithms
     return sorted(algorithms, key=lambda algorithm: _type_of(algorithm) not in known)
@@ -222,11 +238,11 @@ def _ordered(entries: Sequence[tuple[str, Entry]], algorithms: Sequence[str]) ->
 def _known_types(entries: Sequence[tuple[str, Entry]]) -> set[str]:
     """A type whose first line is revoked does not count as known."""
     revoked = {entry.key.line for _, entry in entries if entry.marker == REVOKED}
-    first: dict[str, str] = {}
+    first: dict[str, PublicKey] = {}
     for _, entry in entries:
         if not entry.marker:
-            first.setdefault(entry.key.type, entry.key.line)
-    return {kind for kind, line in first.items() if line not in revoked}
+            first.setdefault(entry.key.type, entry.key)
+    return {kind for kind, key in first.items() if not revoked or key.line not in revoked}
 
 
 def _type_of(algorithm: str) -> str:
@@ -276,7 +292,7 @@ def entry_line(names: Sequence[str], key: PublicKey) -> bytes:
 def is_ours(raw: bytes) -> bool:
     """Whether a line is exactly one that we write."""
     words = raw.rstrip(b"\r").split(b" ")
-    if len(words) != 4 or words[3] != MARK.encode() or read(b" ".join(words[1:3])) is None:
+    if len(words) != 4 or words[3] != _MARK or read(b" ".join(words[1:3])) is None:
         return False
     names = words[0].decode("ascii", "replace").split(",")
     return all(map(_NAME.fullmatch, names))
@@ -285,4 +301,4 @@ def is_ours(raw: bytes) -> bool:
 def render(hosts: Sequence[tuple[Sequence[str], Sequence[PublicKey]]]) -> bytes:
     """The whole text of a file that is wholly ours."""
     body = {entry_line(names, key) for names, host_keys in hosts for key in host_keys}
-    return _HEADER + b"".join(line + b"\n" for line in sorted(body))
+    return _HEADER + b"".join([line + b"\n" for line in sorted(body)])

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional, Union
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -99,11 +100,14 @@ def matches_list(name: bytes, patterns: bytes) -> int:
 def parse_address(text: str) -> Optional[Address]:
     """A numeric address in any spelling the C library takes, without a zone."""
     try:
-        return ipaddress.IPv6Address(text) if ":" in text else _ipv4(text)
+        if ":" in text:
+            return ipaddress.IPv6Address(text)
+        return _ipv4(text) if text[:1].isdigit() else None
     except ValueError:
         return None
 
 
+@lru_cache(maxsize=8192)
 def _ipv4(text: str) -> Optional[ipaddress.IPv4Address]:
     """inet_aton(3): up to four parts, decimal, octal or hexadecimal; the last fills the rest."""
     parts = text.split(".")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import PurePosixPath
 from typing import Optional, Union
@@ -34,6 +36,8 @@ class _Refused(Exception):
     reason: str = "record_invalid"
 
 
+# A daemon meets the same texts every minute.  More of them than this are read anew each time, in bounded memory.
+@lru_cache(maxsize=2048)
 def parse(
     path: PurePosixPath, data: bytes, networks: tuple[Network, ...] = ()
 ) -> Union[Record, RecordProblem]:
@@ -130,6 +134,8 @@ def _of_another_host(address: Address, line: int, key: str, networks: tuple[Netw
 
 
 def _literal(text: str) -> Optional[Address]:
+    if ":" not in text and not text[-1:].isdigit():
+        return None  # no spelling of an address looks like that, and most names do
     try:
         return ip_address(text)
     except ValueError:
@@ -191,7 +197,7 @@ def _text(top: Entry, key: str) -> Optional[str]:
         or len(entry.text) > 4096
     ):
         raise _Refused(entry.line, f"{key}: expected one line of text")
-    return entry.text
+    return sys.intern(entry.text)  # most records say the same in most of these
 
 
 def _integer(top: Entry, key: str, most: int) -> Optional[int]:

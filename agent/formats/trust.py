@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Optional
 
 from agent.formats import authorized_keys, known_hosts, matching
@@ -43,7 +43,7 @@ class HostTrust:
         for entry in known_hosts.parse(old):
             if entry.marker == known_hosts.REVOKED:
                 revoked.append(entry.raw.rstrip(b"\r") + b"\n")
-            elif known_hosts.is_ours(entry.raw):
+            elif entry.ours:
                 rest = self._unclaimed(entry.patterns.split(","))
                 kept += [(rest, (entry.key,))] if rest else []
         return known_hosts.render([*self.hosts, *kept]) + b"".join(dict.fromkeys(revoked))
@@ -51,7 +51,7 @@ class HostTrust:
     def outdated(self, data: bytes) -> tuple[bytes, ...]:
         """Lines of ours in a shared file that the records contradict."""
         wanted = set(self.lines)
-        found = (e for e in known_hosts.parse(data) if known_hosts.is_ours(e.raw))
+        found = (e for e in known_hosts.parse(data) if e.ours)
         raws = ((e.raw.rstrip(b"\r"), e.patterns.split(",")) for e in found)
         return tuple(r for r, names in raws if r not in wanted and self._is_contradicted(names))
 
@@ -72,6 +72,11 @@ def bare(name: str) -> str:
 
 
 def lookup_names(names: Iterable[str], port: int) -> tuple[str, ...]:
+    return _looked_up(tuple(names), port)
+
+
+@lru_cache(maxsize=4096)  # the names of one record are asked for by several checks
+def _looked_up(names: tuple[str, ...], port: int) -> tuple[str, ...]:
     found = (known_hosts.lookup_name(name, port) for name in names if _is_dialled(name))
     return tuple(dict.fromkeys(found))
 
@@ -145,7 +150,7 @@ class UserTrust:
         absent = tuple(dict.fromkeys(self._outdated(target)))
         gone = set(absent)
         left = AuthorizedKeys(tuple(e for e in target.entries if _text(e) not in gone))
-        before = {(authorized_keys.owner_of(e.raw), e.key.line) for e in target.entries}
+        before = {(e.owner, e.key.line) for e in target.entries}
         present = dict.fromkeys(self._missing((left, *others), now, before))
         return Edit(tuple(present), tuple(line for line in absent if line not in present))
 
@@ -157,10 +162,10 @@ class UserTrust:
         keys = {
             entry.key.line: owner
             for entry in target.entries
-            if (owner := authorized_keys.owner_of(entry.raw)) in self.withdrawn
+            if (owner := entry.owner) in self.withdrawn
         }
         for entry in target.entries:
-            if authorized_keys.owner_of(entry.raw) is not None or entry.key.line in used:
+            if entry.owner is not None or entry.key.line in used:
                 continue
             named = entry.key.comment.rpartition("@")[2].lower()
             name = keys.get(entry.key.line) or (named if named in self.withdrawn else None)
@@ -192,7 +197,7 @@ class UserTrust:
                 named[key.line].add(login.name)
         speaks = self.withdrawn | {login.name for login in self.logins if login.keys}
         for entry in target.entries:
-            owner, text = authorized_keys.owner_of(entry.raw), _text(entry)
+            owner, text = entry.owner, _text(entry)
             if owner is None or text in wanted or owner not in speaks:
                 continue
             users = named[entry.key.line]
@@ -228,7 +233,7 @@ def is_forbidden(
         not entry.problem and authorized_keys.refuses(entry, address, now)
         for each in lists
         for entry in each.find(key)
-        if authorized_keys.owner_of(entry.raw) is None
+        if entry.owner is None
     )
 
 

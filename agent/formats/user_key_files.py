@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats import lines, places
 from agent.formats.access import READ, is_direct, may
-from agent.formats.authorized_keys import Answer, AuthorizedKeys, owner_of, refuses
+from agent.formats.authorized_keys import Answer, AuthorizedKeys, refuses
 from agent.formats.trust import Edit, UserTrust, accepts
 from agent.model import (
     Absent,
@@ -53,7 +54,14 @@ def read(snapshot: Snapshot, account: Account, path: PurePosixPath) -> KeyList:
         )
     if seen.content is None:
         return KeyList(path, None, AuthorizedKeys(()), f"{path} was not read")
-    return KeyList(path, seen.content, AuthorizedKeys.of(seen.content))
+    return KeyList(path, seen.content, _index(seen.content))
+
+
+@lru_cache(
+    maxsize=4
+)  # for the checks that look at the same files, and for a daemon while nothing changes
+def _index(text: bytes) -> AuthorizedKeys:
+    return AuthorizedKeys.of(text)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ class KeyLists:
             each.path: tuple(
                 e.number
                 for e in each.keys.entries
-                if e.option("restrict") is None and not e.problem and owner_of(e.raw) is None
+                if e.option("restrict") is None and not e.problem and e.owner is None
             )
             for each in self.lists
         }

@@ -61,6 +61,10 @@ class HaveLines:
     gid: int
     observed: Optional[bytes] = None
 
+    def __hash__(self) -> int:
+        # Every finding about a peer carries the same action with a line for each peer.
+        return hash(self.path)
+
 
 @dataclass(frozen=True)
 class MakeKeyPair:

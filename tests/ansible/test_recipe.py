@@ -34,7 +34,8 @@ def test_the_recipe_takes_three_raw_hosts_to_ready(tmp_path: Path) -> None:
     with control_node(NAMES, tmp_path) as node:
         done = node.shell(recipe())
         assert done.returncode == 0, done.stdout + done.stderr
-        assert done.stdout.count(": READY") == 3
+        gate = re.findall(r"^(compute\d): (.*)", done.stdout, re.MULTILINE)[-3:]
+        assert gate == [(name, "READY") for name in NAMES]
         moved = oracle.migrate_all(node.fleet)
         assert {outcome.verdict for outcome in moved.values()} == {"OK"}
         again = node.shell(recipe())

@@ -25,7 +25,7 @@ from tests.lab.provision import (
     strangers_key,
 )
 
-DRIVER = Path(__file__).with_name("driver.py")
+DRIVER = [Path(__file__).with_name(name) for name in ("driver.py", "calls.py")]
 FIX = ("--fix", "--no-probe")
 # nothing but what the agent or its tools may change, and what must not be touched beside it
 KEPT = (
@@ -163,7 +163,8 @@ class Ground:
 def ground(prepare: Callable[[Host], None]) -> Iterator[Ground]:
     with Fleet(["compute1"], progress=lambda _line: None) as fleet:
         host = fleet["compute1"]
-        host.write("/root/driver.py", DRIVER.read_bytes())
+        for path in DRIVER:
+            host.write(f"/root/{path.name}", path.read_bytes())
         host.start_sshd()
         prepare(host)
         host.sh(SAVE)
@@ -184,7 +185,7 @@ def drive(host: Host, at: int, how: str, arguments: Sequence[str] = FIX) -> Driv
     }
     argv = ["/usr/bin/python3", "-m", "agent", *arguments, "--format", "json"]
     asked = json.dumps({"argv": argv, "env": env, "at": at, "how": how})
-    done = host.run(["/usr/bin/python3", "/root/driver.py"], stdin=asked, timeout=120)
+    done = host.run(["/usr/bin/python3", "-B", "/root/driver.py"], stdin=asked, timeout=120)
     if "seccomp: " in done.stderr:
         pytest.skip(f"system calls cannot be watched here: {done.stderr}")
     assert done.returncode == 0, done

@@ -75,10 +75,12 @@ from agent.host import notify
 os.makedirs("/run/systemd/journal")
 journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 journal.bind("/run/systemd/journal/socket")  # nobody reads from it, as of a journal that hangs
-for _ in range(2000):
-    if "message" in open(2, "rb", closefd=False).read().decode():
-        break
-    notify.log("message", 5)
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as another:
+    try:
+        while True:
+            another.sendto(b"MESSAGE=x", "/run/systemd/journal/socket")
+    except BlockingIOError:
+        notify.log("message", 5)
 """
 
 

@@ -15,7 +15,8 @@ HEAD = """# What Nova does, and what the agent says
 Every row is one fault on a pair of real hosts that worked before: Debian 12, OpenSSH 9.2, nova 26.2.2.
 *Nova* is the answer of Nova's own driver (`LibvirtDriver.migrate_disk_and_power_off`) to a move from A to B,
 *agent* the word of `agent` on A and B just before. The page is written by
-`python3 -m tests.lab.scenarios --fleet by-hand --write-docs`; the faults stand in `tests/lab/scenarios/`.
+`python3 -m tests.lab.scenarios --fleet by-hand --fix --write-docs`; the faults stand in `tests/lab/scenarios/`.
+*After* is Nova's answer when `agent --fix` has run on both hosts, for the rows the agent did not call ready.
 
 | Nova | meaning |
 | --- | --- |
@@ -26,8 +27,8 @@ Every row is one fault on a pair of real hosts that worked before: Debian 12, Op
 | H | no end within half a minute |
 | S | Nova is content and the disk is not where B looks for it |
 
-| fault | Nova | agent | reason, side | |
-| --- | --- | --- | --- | --- |
+| fault | Nova | agent | reason, side | after | |
+| --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -44,4 +45,5 @@ def row(result: Mapping[str, Any]) -> str:
     later = f" (later: {IMPACTS[fault['unseen']]})" if fault["unseen"] else ""
     verdict = result["verdict"]
     mark = fault["accepted"] if verdict == ACCEPTED else "" if verdict == AGREE else verdict
-    return f"| {fault['name']} | {result['nova']}{later} | {agent} | {why} | {mark} |\n"
+    after = result["nova_after"]
+    return f"| {fault['name']} | {result['nova']}{later} | {agent} | {why} | {after} | {mark} |\n"

@@ -1,0 +1,160 @@
+"""How much work a run is, counted and not timed: what is imported, opened, started and called.
+
+Every bound is what was measured, with a little room; a change that needs more says why here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import checks, plan, verdict
+from agent.formats import record
+from agent.model import HaveLines, WriteFile
+from agent.settings import Settings
+from tests.host.ground import ground
+from tests.hosts import a_host, a_peer
+from tests.test_cli import an_image, run
+
+COUNTED = """
+import collections, contextlib, io, json, os, sys
+counted = collections.Counter()
+def hook(event, args):
+    if event == "open" and isinstance(args[0], str) and not args[0].endswith((".pyc", ".py")):
+        counted["opened"] += "/peers.d/" in args[0]
+        counted["written"] += bool(args[2] & (os.O_WRONLY | os.O_RDWR))
+    if event in ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.exec"):
+        counted["started"] += 1
+sys.addaudithook(hook)
+from agent import cli
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    cli.main(sys.argv[1:])
+print(json.dumps([counted, sorted(sys.modules)]))
+"""
+HEAVY = ("paramiko", "prometheus_client", "ssl", "asyncio", "concurrent.futures")
+ON_THE_HOST = ("agent.pipeline", "agent.checks", "agent.observe", "agent.host", "agent.commands")
+
+
+def counted(*arguments: object) -> tuple[dict[str, int], list[str]]:
+    done = run(*arguments, program=["-c", COUNTED])
+    assert done.returncode == 0, done.stderr
+    work, modules = json.loads(done.stdout.splitlines()[-1])
+    return work, modules
+
+
+@pytest.fixture
+def image() -> Iterator[Path]:
+    with ground() as place:
+        yield an_image(place)
+
+
+def with_records(image: Path, number: int) -> Path:
+    for each in range(number):
+        peer = a_peer(f"node{each}")
+        path = image / "etc/resize-agent/peers.d" / f"{peer.name}.yaml"
+        path.write_text(record.render(peer))
+    return image
+
+
+# What is imported
+
+
+def test_the_version_needs_nothing_that_looks_at_a_host() -> None:
+    _, modules = counted("--version")
+    assert not {*HEAVY, *ON_THE_HOST, "psutil"} & set(modules)
+    assert (
+        sum(name.startswith("agent") for name in modules) <= 16
+    )  # 15: the parser, and the types it names
+
+
+def test_the_exporter_needs_nothing_that_looks_at_a_host() -> None:
+    code = "import sys; from agent import cli, exporter, services; print(*sys.modules)"
+    done = run(program=["-c", code])
+    modules = done.stdout.split()
+    assert not {*ON_THE_HOST, "psutil", "paramiko", "subprocess"} & set(modules), done.stderr
+    assert sum(name.startswith("agent") for name in modules) <= 34  # 31
+
+
+def test_a_plain_check_imports_what_a_check_needs(image: Path) -> None:
+    _, modules = counted("--root", image)
+    assert not set(HEAVY) & set(modules)
+    assert not {"agent.apply", "agent.rounds", "agent.probe", "agent.explain", "difflib"} & {
+        *modules
+    }
+
+
+# What is opened and started
+
+
+def test_a_record_is_opened_once_and_starts_nothing(image: Path) -> None:
+    few, _ = counted("--root", with_records(image, 10))
+    many, _ = counted("--root", with_records(image, 60))
+    assert (few["opened"], many["opened"]) == (10, 60)
+    assert few.get("started", 0) == many.get("started", 0) <= 1  # one child that looks as nova
+    assert few.get("written", 0) == many.get("written", 0) == 0
+
+
+# What is called
+
+
+def calls(work: Any) -> int:
+    """Python functions that are entered."""
+    number = 0
+
+    def listen(_frame: object, event: str, _arg: object) -> None:
+        nonlocal number
+        number += event == "call"
+
+    sys.setprofile(listen)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return number
+
+
+def judged(number: int, *, healthy: bool) -> int:
+    """Calls of all checks and the plan, for so many peers whose names no other test has asked about."""
+    peers = [
+        a_peer(f"judged{number}x{each}", address=f"10.1.{each // 250}.{each % 250 + 1}")
+        for each in range(number)
+    ]
+    snapshot = a_host(peers=peers)
+    if not healthy:
+        bare = {
+            p: dataclasses.replace(f, content=b"")
+            for p, f in snapshot.files.items()
+            if getattr(f, "content", None)
+            and p.name.startswith(("authorized_keys", "ssh_known_hosts"))
+        }
+        snapshot = dataclasses.replace(snapshot, files={**snapshot.files, **bare})
+
+    def work() -> None:
+        results = verdict.settle(
+            checks.evaluate(checks.catalogue(), snapshot, Settings()), snapshot
+        )
+        kinds = {type(step.action) for step in plan.make(results).steps}
+        assert {HaveLines, WriteFile} <= kinds or healthy
+
+    return calls(work)
+
+
+@pytest.mark.parametrize(("healthy", "most"), [(True, 400), (False, 500)])
+def test_judging_costs_the_same_for_each_peer(healthy: bool, most: int) -> None:
+    judged(1, healthy=healthy)  # the checks are imported now
+    small, middle, large = (judged(n, healthy=healthy) for n in (50, 100, 200))
+    assert (middle - small) / 50 <= most
+    assert (large - middle) / 100 <= 1.1 * (middle - small) / 50
+
+
+def test_reading_a_record_costs_a_few_hundred_calls() -> None:
+    peer = a_peer("work1")
+    data = record.render(peer).encode()
+    assert calls(lambda: record.parse(peer.path, data)) <= 480  # 421, most of them PyYAML's
+    assert calls(lambda: record.parse(peer.path, data)) <= 5  # a daemon meets the same text again
