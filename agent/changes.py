@@ -32,16 +32,28 @@ class Change:
     reason: str = ""
 
 
-def changes(before: Optional[Report], after: Report) -> Iterator[Change]:
+@dataclass(frozen=True)
+class Told:
+    """What was said last: the report, its waiting peers as their last dials met them, and its own word, ready or not."""
+
+    report: Report
+    ready: Optional[bool]
+
+
+def changes(told: Optional[Told], after: Report) -> Iterator[Change]:
     """Of the first report all that is not well; then what turned."""
+    before = told.report if told else None
     yield from _roles(before, after)
+    if told is None or told.ready != after.ready:
+        words = "ready" if after.ready else "NOT ready"
+        yield Change(f"{after.host} is {words}", not after.ready, _state(after.ready))
     yield from _checks(before, after)
     yield from _peers(before, after)
     was = before.config_error if before else None
     if after.config_error != was:
         if after.config_error:
-            told = f"the configuration stays as it was: {after.config_error}"
-            yield Change(_short(told), True, "fail")
+            text = f"the configuration stays as it was: {after.config_error}"
+            yield Change(_short(text), True, "fail")
         else:
             yield Change("the configuration is read and in use", False, "pass")
 
@@ -56,9 +68,6 @@ def _roles(before: Optional[Report], after: Report) -> Iterator[Change]:
         why = f": {reason}: {first.message}" if first and not ready else ""
         told = f"{words}: {'yes' if ready else 'NO'}{why}"
         yield Change(_short(told), not ready, _state(ready), role.value, "", "", reason)
-    if before is None or before.ready != after.ready:
-        told = "ready" if after.ready else "NOT ready"
-        yield Change(f"{after.host} is {told}", not after.ready, _state(after.ready))
 
 
 def _state(ready: Optional[bool]) -> str:
@@ -114,11 +123,11 @@ def _peers(before: Optional[Report], after: Report) -> Iterator[Change]:
         yield Change(f"{len(turned) - _MOST} more peers are different", bad, "")
 
 
-def remembered(before: Optional[Report], after: Report) -> Report:
+def remembered(told: Optional[Told], after: Report) -> Told:
     """`after` to compare the next one with: a peer that waits for its turn is what its last dial met."""
-    was = {row.name: row for row in before.peers} if before else {}
+    was = {row.name: row for row in told.report.peers} if told else {}
     rows = (row if _dialled(row) else was.get(row.name, row) for row in after.peers)
-    return replace(after, peers=tuple(rows))
+    return Told(replace(after, peers=tuple(rows)), after.ready)
 
 
 def _dialled(row: PeerRow) -> bool:

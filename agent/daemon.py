@@ -111,7 +111,7 @@ class _Watch:
         self.signals, self.manager = signals, manager
         self.rota = Rota(probes.load(state.read(host, state.PROBES)))
         self.looked: Optional[Looked] = None
-        self.told: Optional[Report] = None
+        self.told: Optional[changes.Told] = None
         self.config_error: Optional[str] = None
         self.failing: dict[str, str] = {}  # what fails just now, and why
         self.started = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.changes import changes, in_one_line, remembered
+from agent.changes import Change, Told, changes, in_one_line, remembered
 from agent.model import Outcome, Report, Role
 from agent.reasons import Side, Stage
 from tests.reports import a_failure, a_finding, a_report, a_row, result
@@ -20,8 +20,14 @@ def a_wait(name: str = "compute2", reason: str = "dial_outdated") -> Any:
     return a_row(Outcome.UNKNOWN, name=name, reason=reason)
 
 
-def lines(before: Report | None, after: Report) -> list[str]:
-    return [change.message for change in changes(before, after)]
+def said(before: Report | Told | None, after: Report) -> list[Change]:
+    if isinstance(before, Report):
+        before = remembered(None, before)
+    return list(changes(before, after))
+
+
+def lines(before: Report | Told | None, after: Report) -> list[str]:
+    return [change.message for change in said(before, after)]
 
 
 BROKEN = a_report(result(a_failure()))
@@ -41,7 +47,7 @@ def test_the_first_report_says_how_it_stands() -> None:
 
 
 def test_a_turn_names_role_check_and_reason() -> None:
-    found = list(changes(a_report(), BROKEN))
+    found = said(a_report(), BROKEN)
     assert [(c.role, c.check, c.reason, c.bad) for c in found] == [
         ("destination", "", "shell_refuses_commands", True),
         ("", "", "", True),
@@ -50,7 +56,7 @@ def test_a_turn_names_role_check_and_reason() -> None:
     assert found[0].message == (
         "resizes can arrive at this host: NO: shell_refuses_commands: a failure"
     )
-    assert [c.bad for c in changes(BROKEN, a_report())] == [False, False, False]
+    assert [c.bad for c in said(BROKEN, a_report())] == [False, False, False]
 
 
 def test_another_figure_in_the_message_is_no_news() -> None:
@@ -77,8 +83,18 @@ def test_waiting_for_a_turn_is_no_news_and_forgets_nothing() -> None:
     waiting = a_report(peers=(a_wait(), a_row(name="compute3")))
     alive = a_report(peers=(a_row(), a_row(name="compute3")))
     assert lines(dead, waiting) == []
-    assert lines(remembered(dead, waiting), dead) == []
-    assert lines(remembered(dead, waiting), alive) == ["peer compute2: pass"]
+    before = remembered(remembered(None, dead), waiting)
+    assert lines(before, dead) == []
+    assert lines(before, alive) == ["peer compute2: pass"]
+
+
+def test_a_host_is_ready_again_when_its_report_says_so_and_not_when_a_peer_waits() -> None:
+    broken = a_report(result(a_failure()), peers=(a_row(),), probed=True)
+    waiting = a_report(peers=(a_wait(),), probed=True)
+    ready = a_report(peers=(a_row(),), probed=True)
+    first = remembered(remembered(None, ready), broken)
+    assert "compute1 is ready" not in lines(first, waiting)
+    assert "compute1 is ready" in lines(remembered(first, waiting), ready)
 
 
 def test_a_thousand_dead_peers_are_not_a_thousand_lines() -> None:
