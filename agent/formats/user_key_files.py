@@ -124,6 +124,18 @@ def own_key_accepted(
     return any(accepts(lists.keys, key, address, now).state == "accepted" for key in keys)
 
 
+def own_line_forces(
+    snapshot: Snapshot,
+    account: Account,
+    server: ServerConfig,
+    keys: Sequence[PublicKey],
+    address: str,
+) -> bool:
+    """Whether the line that accepts our own key has a command= (sshd(8), AUTHORIZED_KEYS FILE FORMAT)."""
+    _, answer = KeyLists.of(snapshot, account, server).best(keys, address, snapshot.taken_at)
+    return answer.command is not None
+
+
 def edit(target: KeyList, lists: KeyLists, trust: UserTrust, now: datetime) -> Edit:
     others = [each.keys for each in lists.lists if each.path != target.path]
     return trust.edit(target.keys, others, now)

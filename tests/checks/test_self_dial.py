@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from agent.checks.self_dial import CHECK
 from agent.model import Absent, Account, Outcome
 from agent.reasons import Side
 from agent.settings import Settings
-from tests.hosts import KEYS, NOVA_UID, P, a_host, an_attempt, novas
+from tests.hosts import KEYS, NOVA_UID, P, a_host, a_key, a_peer, a_server, an_attempt, novas
 
 
 def evaluate(attempt, **changes):
@@ -71,6 +73,25 @@ def test_a_key_that_is_not_accepted_here_proves_nothing():
     host = {"files": {KEYS: novas(b"")}}
     assert failed_at("auth", "permission_denied", **host).outcome is Outcome.SKIP
     assert failed_at("auth", "permission_denied", server=Absent()).outcome is Outcome.SKIP
+
+
+OWN = a_key("nova@compute1")
+FORCED = novas(b'command="/bin/false",restrict ' + OWN.line.encode() + b"\n")
+
+
+def test_a_command_on_our_own_line_says_nothing_of_the_peers():
+    assert failed_at("shell", "forced_command").outcome is Outcome.FAIL
+    assert failed_at("shell", "forced_command", files={KEYS: FORCED}).outcome is Outcome.SKIP
+    assert failed_at("shell", "shell_noise", files={KEYS: FORCED}).outcome is Outcome.FAIL
+
+
+def test_a_command_that_peers_meet_too_is_a_failure():
+    shared = [replace(a_peer("compute2"), user_keys=(OWN,))]
+    met = failed_at("shell", "forced_command", files={KEYS: FORCED}, peers=shared)
+    assert met.outcome is Outcome.FAIL
+    everybody = a_server(forcecommand="/bin/false")
+    met = failed_at("shell", "forced_command", files={KEYS: FORCED}, server=everybody)
+    assert met.outcome is Outcome.FAIL
 
 
 def test_what_was_slow_or_left_out_is_skipped():
