@@ -61,11 +61,18 @@ class Watched:
         argv = ["/usr/bin/python3", "-m", "agent", command]
         process = host.spawn(argv, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
         kind[host.name] = process
-        self.stack.callback(lambda: end(process))
+        self.stack.callback(lambda: finish(process))
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """To the daemon, whose process outside is nsenter."""
         self.fleet[name].sh(f"kill -{number.value} $(pgrep -o -f '[a]gent daemon')")
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """nsenter stops with what it started, and would not collect it."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGCONT)
+    end(process)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +179,7 @@ def test_a_configuration_that_cannot_be_read_is_noticed_and_the_old_one_holds(
 
 
 def test_an_exporter_that_is_gone_is_noticed(watched: Watched) -> None:
-    end(watched.exporters["compute3"])
+    finish(watched.exporters["compute3"])
     with one_alert(watched.monitoring, "ResizeAgentDown", "compute3"):
         assert ready(watched.monitoring, "compute3") == -1
         watched.start(watched.exporters, watched.fleet["compute3"], "exporter")
