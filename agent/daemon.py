@@ -159,7 +159,6 @@ class _Watch:
             self.manager.tell("READY=1", "STATUS=first look at this host done; dialling peers")
         _, again = self._dial(self.looked, itself=True)
         self._publish()
-        self._save(state.PROBES, probes.dump(self.rota.kept))
         return again
 
     def _turn(self) -> float:
@@ -197,6 +196,8 @@ class _Watch:
         report = pipeline.report(self.host, self.want, self._request(), self.started, looked)
         if report.interrupted:
             return
+        # The dials first: a kill between the two must not leave a report that knows more than the next daemon.
+        self._save(state.PROBES, probes.dump(self.rota.kept))
         self._save(state.REPORT, archive.dump(report))
         if self.options.textfile:
             self._save_metrics(report)

@@ -28,6 +28,7 @@ from agent.model import (
 from agent.settings import Settings
 
 _SUBJECT = "sshd"
+_SFTP = "sftp subsystem"
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
@@ -102,31 +103,42 @@ def _groups(snapshot: Snapshot) -> Optional[tuple[str, ...]]:
 
 
 def _sftp(snapshot: Snapshot, server: ServerConfig) -> Finding:
-    subject = "sftp subsystem"
     if isinstance(snapshot.nova, NovaConfig) and snapshot.nova.transport == "rsync":
-        return passed(subject, "not needed: copies go by rsync")
+        return passed(_SFTP, "not needed: copies go by rsync")
     commands = [
         v.split()[1:] for v in server.values.get("subsystem", ()) if v.split()[:1] == ["sftp"]
     ]
     if not commands or not commands[0]:
         text = "sshd has no sftp subsystem, expected one: scp copies through it"
-        return failed(subject, "sftp_missing", text)
+        return _without_sftp(server, "sftp_missing", text)
     program = commands[0][0]
     if program == "internal-sftp" or not program.startswith("/"):
-        return passed(subject, f"sftp is {program}")
-    return _program(snapshot, subject, PurePosixPath(program))
+        return passed(_SFTP, f"sftp is {program}")
+    return _program(snapshot, server, PurePosixPath(program))
 
 
-def _program(snapshot: Snapshot, subject: str, program: PurePosixPath) -> Finding:
+def _program(snapshot: Snapshot, server: ServerConfig, program: PurePosixPath) -> Finding:
     seen = snapshot.file(program)
     if isinstance(seen, Unreadable):
-        return unknown(subject, unseen(snapshot), seen.reason)
+        return unknown(_SFTP, unseen(snapshot), seen.reason)
     if isinstance(seen, Absent):
-        return failed(subject, "sftp_broken", f"{program} does not exist, expected a program")
+        text = f"{program} does not exist, expected a program"
+        return _without_sftp(server, "sftp_broken", text)
     if seen.kind is not Kind.FILE or not seen.mode & 0o111:
         text = f"{program} has mode {seen.mode:04o}, expected a program that nova can start"
-        return failed(subject, "sftp_broken", text)
-    return passed(subject, f"sftp is {program}")
+        return _without_sftp(server, "sftp_broken", text)
+    return passed(_SFTP, f"sftp is {program}")
+
+
+def _without_sftp(server: ServerConfig, reason: str, text: str) -> Finding:
+    """Before OpenSSH 8.7 scp could only start scp on the far side; it is the source's scp that counts.
+
+    The age is told by a keyword that sshd(8) -T has not printed since 8.7.
+    """
+    if "challengeresponseauthentication" not in server.values:
+        return failed(_SFTP, reason, text)
+    also = "the scp of this host's age does without it, that of a peer with OpenSSH 9.0 does not"
+    return warned(_SFTP, reason, f"{text}; {also}")
 
 
 CHECK = Check(

@@ -25,7 +25,6 @@ def client_config(text: str) -> ClientConfig:
 def server_config(
     text: str,
     ports: Optional[Sequence[int]] = None,
-    version: str = "",
     *,
     debian: bool = False,
 ) -> ServerConfig:
@@ -34,7 +33,6 @@ def server_config(
     return ServerConfig(
         values=frozen(values),
         ports=listen_ports(values) if ports is None else tuple(ports),
-        version=version,
         debian=debian,
     )
 

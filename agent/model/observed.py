@@ -133,7 +133,6 @@ class ServerConfig:
 
     values: Mapping[str, tuple[str, ...]]
     ports: tuple[int, ...] = (22,)
-    version: str = ""
     debian: bool = False  # secure_permissions() of the user-group-modes patch
     newer: str = ""
 

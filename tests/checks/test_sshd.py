@@ -119,3 +119,15 @@ def test_not_knowing_is_not_failing():
 def test_a_daemon_older_than_its_configuration_is_a_warning():
     found = evaluate(server=replace(a_server(), newer="/etc/ssh/sshd_config.d/site.conf"))
     assert found == [(Outcome.WARN, "sshd_not_reloaded", None)]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [({"subsystem": ""}, "sftp_missing"), ({"subsystem": "sftp /opt/none"}, "sftp_broken")],
+)
+def test_an_scp_before_8_7_does_without_sftp(values, reason):
+    """sshd -T of OpenSSH 8.4 prints the keyword; its scp starts scp on the far side."""
+    old = a_server(challengeresponseauthentication="no", **values)
+    gone = {P("/opt/none"): Absent()}
+    assert evaluate(server=old, files=gone) == [(Outcome.WARN, reason, None)]
+    assert evaluate(server=a_server(**values), files=gone) == [(Outcome.FAIL, reason, None)]

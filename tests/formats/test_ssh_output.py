@@ -207,11 +207,11 @@ subsystem sftp /usr/lib/openssh/sftp-server -u 0022
 
 
 def test_server_keywords_accumulate_and_old_names_become_new_ones() -> None:
-    config = ssh_output.server_config(SERVER, version="OpenSSH_8.4p1", debian=True)
+    config = ssh_output.server_config(SERVER, debian=True)
     assert config.values["allowusers"] == ("nova@10.0.0.*", "root")
     assert config.one("pubkeyacceptedalgorithms") == "ssh-ed25519,rsa-sha2-512"
     assert config.one("subsystem") == "sftp /usr/lib/openssh/sftp-server -u 0022"
-    assert (config.ports, config.version, config.debian) == ((22, 2022), "OpenSSH_8.4p1", True)
+    assert (config.ports, config.debian) == ((22, 2022), True)
 
 
 def test_ports_are_those_of_the_daemon_then_of_addresses_then_of_port() -> None:

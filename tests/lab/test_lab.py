@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.lab import oracle, setup_by_hand
@@ -34,14 +35,17 @@ def shared() -> Iterator[Fleet]:
 
 def namespaces(pid: int) -> set[str]:
     """Those that a process and all its descendants live in."""
-    process = Path(f"/proc/{pid}")
-    found: set[str] = set()
-    # A process that is just ending has none any more; the machine's first one may be out of reach.
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        found |= {os.readlink(link) for link in process.joinpath("ns").iterdir()}
-        for children in process.glob("task/*/children"):
-            found = found.union(*map(namespaces, map(int, children.read_text().split())))
+    found = _own(pid)
+    with suppress(psutil.NoSuchProcess):
+        found = found.union(*(_own(c.pid) for c in psutil.Process(pid).children(recursive=True)))
     return found
+
+
+def _own(pid: int) -> set[str]:
+    """A process that is just ending has none any more; the machine's first one may be out of reach."""
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        return {os.readlink(link) for link in Path(f"/proc/{pid}/ns").iterdir()}
+    return set()
 
 
 def assert_gone(own: set[str]) -> None:
@@ -50,7 +54,7 @@ def assert_gone(own: set[str]) -> None:
 
     def inhabited() -> set[str]:
         pids = filter(str.isdecimal, os.listdir("/proc"))
-        return set().union(*map(namespaces, map(int, pids)))
+        return set().union(*map(_own, map(int, pids)))
 
     await_that(lambda: not own & inhabited(), "nothing left", lambda: str(own & inhabited()))
     assert str(cache()) not in Path("/proc/mounts").read_text()
@@ -249,16 +253,18 @@ with Fleet(["compute1"]) as fleet:
     print("up", flush=True)
     fleet["compute1"].run(["sleep", "4711"])
 """
-    argv = [sys.executable, "-c", text]
+    others = namespaces(os.getpid())
+    # Whoever starts the tests in the background hands them an ignored SIGINT.
+    argv = ["env", "--default-signal=INT", sys.executable, "-c", text]
     with subprocess.Popen(
         argv, cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
-        own = namespaces(process.pid)
+        own = namespaces(process.pid) - others
         process.send_signal(number)
         process.wait(timeout=20)
-    assert_gone(own - namespaces(os.getpid()))
+    assert_gone(own)
 
 
 def test_a_broken_nova_conf_is_told_and_not_remembered(shared: Fleet) -> None:

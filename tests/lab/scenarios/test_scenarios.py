@@ -42,7 +42,7 @@ def pending(request: pytest.FixtureRequest) -> Iterator[Pending]:
             pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize(("fault", "kind"), _rows())
+@pytest.mark.parametrize(("fault", "kind"), list(_rows()))
 def test_the_agents_word_is_novas(pending: Pending, fault: Fault, kind: str) -> None:
     result = pending[key(fault, kind)].result()
     assert result.verdict in GOOD, f"{line(result)}\n{detail(result)}"
