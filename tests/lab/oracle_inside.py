@@ -18,11 +18,15 @@ import types
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+# Nova 22's eventlet wants a name server in /etc/resolv.conf; what Nova starts must not see the wish.
+os.environ["EVENTLET_NO_GREENDNS"] = "yes"
 import nova.conf  # type: ignore[import-not-found]
 from nova import exception
 from nova.virt.libvirt.driver import LibvirtDriver  # type: ignore[import-not-found]
 from nova.virt.libvirt.volume import remotefs  # type: ignore[import-not-found]
 from oslo_concurrency import processutils  # type: ignore[import-not-found]
+
+del os.environ["EVENTLET_NO_GREENDNS"]
 
 CONF = nova.conf.CONF
 # What Debian starts nova-compute with.

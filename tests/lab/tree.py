@@ -27,6 +27,8 @@ PACKAGES = (
     *("e2fsprogs", "qemu-utils", "nova-common", "nova-compute-kvm", "python3-nova"),
     *("python3-yaml", "python3-paramiko", "python3-psutil", "python3-prometheus-client"),
 )
+ALSO = {"trixie": ("login",)}
+"""Where /usr/sbin/nologin is: essential before Debian 13."""
 # Debian writes the default route's address of the moment of installation into my_ip, so hosts made
 # from one image share it. Here that must not depend on the machine the tree was built on.
 PACKAGED_MY_IP = "192.0.2.10"
@@ -50,8 +52,12 @@ def cache() -> Path:
     return Path(os.environ.get("RESIZE_AGENT_LAB_CACHE", "/var/cache/resize-agent-lab"))
 
 
+def packages(suite: str) -> tuple[str, ...]:
+    return PACKAGES + ALSO.get(suite, ())
+
+
 def key(suite: str = SUITE) -> str:
-    inputs = "\n".join((suite, *PACKAGES, FINISH, str(RECIPE)))
+    inputs = "\n".join((suite, *packages(suite), FINISH, str(RECIPE)))
     return hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
 
@@ -117,7 +123,9 @@ def _in_use(tree: Path) -> bool:
 def _build(suite: str, tree: Path, progress: Progress) -> None:
     _require_mmdebstrap(progress)
     building = _unfinished(tree)
-    progress(f"lab: building the base tree ({suite}, {len(PACKAGES)} packages), some minutes, once")
+    progress(
+        f"lab: building the base tree ({suite}, {len(packages(suite))} packages), some minutes, once"
+    )
     started = time.monotonic()
     with tempfile.NamedTemporaryFile("w", suffix=".sources") as file:
         file.write(sources_for(suite, machines_release()))
@@ -134,7 +142,7 @@ def _mmdebstrap(suite: str, target: Path) -> list[str]:
     # Own namespaces: whatever it mounts or starts ends with it, and it ends with us. No mirror is
     # named here: the machine's apt configuration (its sources, a proxy) decides.
     contained = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork"]
-    build = ["mmdebstrap", "--variant=apt", f"--include={','.join(PACKAGES)}", suite]
+    build = ["mmdebstrap", "--variant=apt", f"--include={','.join(packages(suite))}", suite]
     return [*contained, "--kill-child", "--mount-proc", *build, os.fspath(target)]
 
 

@@ -43,7 +43,7 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [f for f in FAULTS if re.search(options.only, f.name) and (f.ci or not options.ci)]
     if options.builds:
-        chosen = [fault for fault in chosen if fault.name in releases.CHOSEN]
+        chosen = [fault for fault in chosen if fault.name in releases.chosen(options.suite)]
     if options.list:
         print("\n".join(fault.name for fault in chosen))
         return 0

@@ -28,14 +28,14 @@ def _rows() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def pending(request: pytest.FixtureRequest) -> Iterator[Pending]:
-    """The chosen rows, two at a time, ahead of the tests that wait for them."""
+    """The chosen rows, three at a time: some only wait, ahead of the tests that wait for them."""
     chosen = [
         (item.callspec.params["fault"], item.callspec.params["kind"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module
         if item.originalname == "test_the_agents_word_is_novas"
     ]
-    with bench() as shared, ThreadPoolExecutor(max_workers=2) as pool:
+    with bench() as shared, ThreadPoolExecutor(max_workers=3) as pool:
         try:
             yield {key(*row): pool.submit(run_one, shared, *row) for row in chosen}
         finally:

@@ -49,6 +49,8 @@ class WarmNova:
         self._process = subprocess.Popen(
             [*argv, CODE.read_text(), str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
+            # Nova 22's eventlet wants a name server in /etc/resolv.conf; the copies do not inherit this.
+            env={**os.environ, "EVENTLET_NO_GREENDNS": "yes"},
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )
