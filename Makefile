@@ -1,7 +1,7 @@
 # make demo       the story, on three real compute hosts
 # make test       units, property tests, the lab's selection: what CI runs
 # make test-all   the slow lab tests too
-# make scenarios  every fault of tests/lab/scenarios against Nova's own driver (about two hours)
+# make scenarios  every fault of tests/lab/scenarios against Nova's own driver (about an hour)
 # make test-versions  the unit tests on Python 3.9 with the oldest libraries and on 3.13 with the newest (root; trees of Debian 11, 13)
 # make deb rpm wheel  packages, into dist/
 # make scenarios-random  an hour of random combinations of those faults
@@ -18,11 +18,11 @@ PYTHON := $(VENV)/bin/python
 .PHONY: test test-all test-versions deb rpm wheel scenarios scenarios-random crash demo bench lint setup
 
 test: setup
-	@tests/run $(PYTHON) -m pytest -m "not slow and not scenario"
+	@tests/run $(PYTHON) -m pytest -m "not slow"
 
 test-all: setup
 	@tests/setup all
-	@tests/run $(PYTHON) -m pytest -m "not scenario"
+	@tests/run $(PYTHON) -m pytest -m "not scenario or not slow"
 
 test-versions: setup
 	@tests/setup guests

@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument(
         "--write-docs",
         action="store_true",
-        help="write docs/truth.md (with --save from all it has)",
+        help="write the page docs/truth*.md of the suite (with --save from all it has)",
     )
     options = parser.parse_args()
     chosen = [f for f in FAULTS if re.search(options.only, f.name) and (f.ci or not options.ci)]
@@ -67,7 +67,7 @@ def main() -> int:
         planned = [row for row in planned if key(*row) not in done]
         results = run_all(shared, planned, jobs=options.jobs, fix=options.fix, tell=tell)
     if options.write_docs:
-        truth.write([*rows(options.save), *map(dataclasses.asdict, results)])
+        truth.write(options.suite, [*rows(options.save), *map(dataclasses.asdict, results)])
     counts = Counter(result.verdict for result in results)
     noted = sum(1 for result in results if result.notes)
     print(", ".join(f"{counts[verdict]} {verdict}" for verdict in (*judge.VERDICTS, "lab error")))

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.lab.fleet import SOURCE as REPOSITORY
-from tests.lab.scenarios.judge import ACCEPTED, AGREE, IMPACTS
+from tests.lab.scenarios.judge import ACCEPTED, AGREE, IMPACTS, VERDICTS
 from tests.lab.scenarios.table import FAULTS
 
-PAGE = REPOSITORY / "docs" / "truth.md"
-HEAD = """# What Nova does, and what the agent says
+RELEASES = {
+    "bookworm": ("truth.md", "Debian 12, OpenSSH 9.2, nova 26", "--fix"),
+    "trixie": ("truth-debian-13.md", "Debian 13, OpenSSH 10.0, nova 31", "--suite trixie --builds"),
+    "bullseye": (
+        "truth-debian-11.md",
+        "Debian 11, OpenSSH 8.4, nova 22",
+        "--suite bullseye --builds",
+    ),
+}
+"""Page, what it was measured on, and how."""
+HEAD = """# What Nova does, and what the agent says: {release}
 
-Every row is one fault on a pair of real hosts that worked before: Debian 12, OpenSSH 9.2, nova 26.2.2.
+Every row is one fault on a pair of real hosts that worked before.
 *Nova* is the answer of Nova's own driver (`LibvirtDriver.migrate_disk_and_power_off`) to a move from A to B,
 *agent* the word of `agent` on A and B just before. The page is written by
-`python3 -m tests.lab.scenarios --fleet by-hand --fix --write-docs`; the faults stand in `tests/lab/scenarios/`.
+`python3 -m tests.lab.scenarios --fleet by-hand {options} --write-docs`; the faults stand in `tests/lab/scenarios/`.
 *After* is Nova's answer when `agent --fix` has run on both hosts, for the rows the agent did not call ready.
+In the last column a difference that is meant has its reason. {counts}
 
 | Nova | meaning |
 | --- | --- |
@@ -32,10 +43,15 @@ Every row is one fault on a pair of real hosts that worked before: Debian 12, Op
 """
 
 
-def write(results: Iterable[Mapping[str, Any]]) -> None:
+def write(suite: str, results: Iterable[Mapping[str, Any]]) -> None:
     """`results` as `--save` keeps them; the last of a fault on a pair set up by hand counts."""
-    rows = {r["fault"]["name"]: r for r in results if r["kind"] == "by-hand" and r["word"]}
-    PAGE.write_text(HEAD + "".join(row(rows[f.name]) for f in FAULTS if f.name in rows))
+    name, release, options = RELEASES[suite]
+    by_name = {r["fault"]["name"]: r for r in results if r["kind"] == "by-hand" and r["word"]}
+    rows = [by_name[fault.name] for fault in FAULTS if fault.name in by_name]
+    counted = Counter(result["verdict"] for result in rows)
+    counts = f"{len(rows)} rows: " + ", ".join(f"{counted[v]} {v}" for v in VERDICTS) + "."
+    head = HEAD.format(release=release, options=options, counts=counts)
+    (REPOSITORY / "docs" / name).write_text(head + "".join(map(row, rows)))
 
 
 def row(result: Mapping[str, Any]) -> str:
