@@ -81,6 +81,8 @@ def _hidden_key(snapshot: Snapshot) -> str:
 def doubt(snapshot: Snapshot) -> str:
     """What is odd about the record though it says what Nova would do; "" where nothing is."""
     ours, dialled = set(snapshot.host.addresses), snapshot.host.dialled
+    if snapshot.host.unresolved:
+        return snapshot.host.unresolved
     if isinstance(snapshot.nova, NovaConfig) and snapshot.host.live and not ours & set(dialled):
         return (
             f"{snapshot.nova.address}, the address peers will dial, is on no interface of this host"

@@ -53,6 +53,9 @@ def _judge(nova: NovaConfig, snapshot: Snapshot) -> Finding:
     if _is_nowhere(literal) or nova.address.lower() in ("localhost", "localhost.localdomain"):
         text = f"{told} is a loopback or unspecified address, expected one that peers can dial"
         return failed(subject, "address_loopback", text)
+    if snapshot.host.unresolved:
+        text = f"{told} is a name: {snapshot.host.unresolved}"
+        return unknown(subject, "not_observed", text)
     if not snapshot.host.dialled:
         text = f"{told} does not resolve here, expected a name that every host resolves"
         return failed(subject, "name_unresolvable", text)

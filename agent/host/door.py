@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import Any, Callable, Optional, Union
 
-from agent.host import files, impersonate, kernel, programs, scratch
+from agent.host import files, impersonate, kernel, names, programs, scratch
 from agent.host.descend import parent_of
 from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
@@ -96,7 +96,10 @@ class Host:
         wanted.update(dict.fromkeys(paths, content))
         words = [(str(path), text) for path, text in wanted.items()]
         try:
-            answers = self.call_as(account, _look_all, self.root, words)
+            limit = min(_LOOK_TIMEOUT, self._left())
+            answers = impersonate.call(
+                account, limit, _look_all, self.root, words, halted=self.halted
+            )
         except impersonate.ChildFailed as error:
             return {path: Unreadable(f"{path}: {error.strerror}") for path in wanted}
         return {path: _unpacked(answer) for path, answer in zip(wanted, answers)}
@@ -129,10 +132,9 @@ class Host:
         to_its_end: bool = False,
     ) -> Completed:
         """`to_its_end`: also when the run is being stopped, for what must be cleaned up."""
-        left = self.deadline - time.monotonic()
         return programs.run(
             argv,
-            timeout=timeout if to_its_end else max(_LEAST, min(timeout, left)),
+            timeout=timeout if to_its_end else min(timeout, self._left()),
             account=account,
             environment=environment,
             halted=bool if to_its_end else self.halted,
@@ -151,13 +153,16 @@ class Host:
         families = (socket.AF_INET, socket.AF_INET6)
         return tuple(sorted({a.address.split("%")[0] for a in found if a.family in families}))
 
-    def resolve(self, name: str) -> tuple[str, ...]:
-        """What ssh would dial for `name`; empty where it does not resolve."""
-        try:
-            answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return ()
-        return tuple(dict.fromkeys(str(answer[4][0]).split("%")[0] for answer in answers))
+    def resolve(self, name: str) -> Union[tuple[str, ...], Unreadable]:
+        """What ssh would dial for `name`; empty where it does not resolve, Unreadable where nobody answered in time."""
+        return names.addresses(name, self._left(), self.halted)
+
+    def user_elsewhere(self, name: str) -> Union[dict[str, Any], Absent, Unreadable]:
+        """Of a name service (sssd, LDAP): see names.user."""
+        return names.user(name, self._left(), self.halted)
+
+    def _left(self) -> float:
+        return max(_LEAST, self.deadline - time.monotonic())
 
     def route_address(self) -> Optional[str]:
         """The source address of a datagram to 192.0.2.0, as oslo_utils.netutils.get_my_ipv4 asks it; nothing is sent."""

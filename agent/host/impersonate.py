@@ -1,4 +1,7 @@
-"""A short child that looks or writes as somebody else: uid, gid and groups all dropped, an answer back by pipe."""
+"""A short child that looks or writes as somebody else: uid, gid and groups all dropped, an answer back by pipe.
+
+Or as ourselves, for a call that may hang where no signal of ours is heard.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from agent.host import kernel, stragglers
 from agent.model import Account
 
 _BURYING = 2.0  # seconds
+_GLANCE = 0.2  # seconds between two questions whether the run was stopped
 _MAX_ANSWER = 64 << 20
 
 
@@ -21,7 +25,13 @@ class ChildFailed(OSError):
     """The child ended without an answer, or its call failed; `args[0]` says how."""
 
 
-def call(account: Account, timeout: float, function: Callable[..., Any], *args: Any) -> Any:
+def call(
+    account: Account,
+    timeout: float,
+    function: Callable[..., Any],
+    *args: Any,
+    halted: Callable[[], bool] = bool,
+) -> Any:
     """`function(*args)` in a forked child that is `account`; the result must be JSON.
 
     The child changed its credentials, so the kernel keeps the user from tracing it (prctl(2), PR_SET_DUMPABLE).
@@ -32,12 +42,26 @@ def call(account: Account, timeout: float, function: Callable[..., Any], *args: 
             raise ChildFailed(None, f"only root can act as {account.name}")
         return function(*args)
     with stragglers.ended():
-        return _asked(account, timeout, function, args)
+        answer = _asked(account, timeout, function, args, halted)
+    return _unwrapped(answer, f"looking as {account.name}")
+
+
+def aside(
+    timeout: float, function: Callable[..., Any], *args: Any, halted: Callable[[], bool] = bool
+) -> Any:
+    """The same without becoming anybody: name services are asked in C, where Python hears no signal.  Raises ChildFailed."""
+    with stragglers.ended():
+        answer = _asked(None, timeout, function, args, halted)
+    return _unwrapped(answer, "asking")
 
 
 def _asked(
-    account: Account, timeout: float, function: Callable[..., Any], args: tuple[Any, ...]
-) -> Any:
+    account: Optional[Account],
+    timeout: float,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    halted: Callable[[], bool],
+) -> Optional[bytes]:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -45,11 +69,10 @@ def _asked(
         _answer(account, writing, function, args)
     os.close(writing)
     try:
-        answer = _collect(reading, time.monotonic() + timeout)
+        return _collect(reading, time.monotonic() + timeout, halted)
     finally:
         os.close(reading)
         _bury(child)
-    return _unwrapped(answer, account)
 
 
 def _bury(child: int) -> None:
@@ -62,17 +85,17 @@ def _bury(child: int) -> None:
 
 
 def _answer(
-    account: Account, writing: int, function: Callable[..., Any], args: tuple[Any, ...]
+    account: Optional[Account],
+    writing: int,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
 ) -> None:
     status = 1
     try:
         os.setsid()
         _close_all_but(writing)
-        kernel.shed_inheritable()
-        os.setgroups(account.groups)
-        os.setresgid(account.gid, account.gid, account.gid)
-        os.setresuid(account.uid, account.uid, account.uid)
-        os.umask(0o022)
+        if account is not None:
+            _become(account)
         try:
             answer: Any = {"result": function(*args)}
         except OSError as error:
@@ -83,6 +106,14 @@ def _answer(
         status = 0
     finally:
         os._exit(status)
+
+
+def _become(account: Account) -> None:
+    kernel.shed_inheritable()
+    os.setgroups(account.groups)
+    os.setresgid(account.gid, account.gid, account.gid)
+    os.setresuid(account.uid, account.uid, account.uid)
+    os.umask(0o022)
 
 
 def _close_all_but(kept: int) -> None:
@@ -98,12 +129,15 @@ def _close_all_but(kept: int) -> None:
                 pass  # the one that listed them
 
 
-def _collect(reading: int, deadline: float) -> Optional[bytes]:
+def _collect(reading: int, deadline: float, halted: Callable[[], bool]) -> Optional[bytes]:
     chunks: list[bytes] = []
     size = 0
     while size <= _MAX_ANSWER:
-        ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
+        left = max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select([reading], [], [], min(left, _GLANCE))
         if not ready:
+            if left and not halted():
+                continue
             return None
         chunk = os.read(reading, 1 << 16)
         if not chunk:
@@ -113,13 +147,13 @@ def _collect(reading: int, deadline: float) -> Optional[bytes]:
     return None
 
 
-def _unwrapped(answer: Optional[bytes], account: Account) -> Any:
+def _unwrapped(answer: Optional[bytes], what: str) -> Any:
     if answer is None:
-        raise ChildFailed(None, f"looking as {account.name} took too long")
+        raise ChildFailed(None, f"{what} took too long")
     try:
         value = json.loads(answer)
     except ValueError:
-        raise ChildFailed(None, f"the child that acted as {account.name} ended early") from None
+        raise ChildFailed(None, f"{what}: the child ended early") from None
     if "result" not in value:
         raise ChildFailed(value.get("errno"), str(value.get("message")))
     return value["result"]

@@ -215,9 +215,9 @@ class Host:
     privileged: bool
     live: bool  # False for --root
     names: tuple[str, ...] = ()  # other names peers may dial it by
-    dialled: tuple[
-        str, ...
-    ] = ()  # what NovaConfig.address resolves to here; itself when it is an address
+    # What NovaConfig.address resolves to here; itself when it is an address.
+    dialled: tuple[str, ...] = ()
+    unresolved: str = ""  # why that is not known
 
 
 @dataclass(frozen=True)

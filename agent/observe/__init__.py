@@ -46,9 +46,10 @@ def observe(host: Host, want: Settings) -> Snapshot:
 
 def _itself(host: Host, config: Union[NovaConfig, Unreadable]) -> Self:
     addresses = host.addresses() if host.live else ()
-    dialled: tuple[str, ...] = ()
+    dialled: Union[tuple[str, ...], Unreadable] = ()
     if isinstance(config, NovaConfig) and host.live and config.address:
         dialled = host.resolve(config.address)
+    unresolved = dialled.reason if isinstance(dialled, Unreadable) else ""
     return Self(
         name=host.name,
         addresses=addresses,
@@ -56,7 +57,8 @@ def _itself(host: Host, config: Union[NovaConfig, Unreadable]) -> Self:
         privileged=host.privileged,
         live=host.live,
         names=records.own_names(host, addresses, config),
-        dialled=dialled,
+        dialled=() if isinstance(dialled, Unreadable) else dialled,
+        unresolved=unresolved,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import grp
-import pwd
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -64,24 +62,23 @@ def _account(
     group_bytes = b"" if isinstance(group_text, Unreadable) else group_text
     found = passwd.account(user_text, group_bytes, name)
     if isinstance(found, Absent) and host.live:
-        return _from_name_service(name)
+        return _from_name_service(host, name)
     return found
 
 
-def _from_name_service(name: str) -> Union[Account, Absent]:
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        return Absent()
-    theirs = [g for g in grp.getgrall() if name in g.gr_mem or g.gr_gid == entry.pw_gid]
+def _from_name_service(host: Host, name: str) -> Union[Account, Absent, Unreadable]:
+    entry = host.user_elsewhere(name)
+    if isinstance(entry, (Absent, Unreadable)):
+        return entry
+    groups = entry["groups"]
     return Account(
         name,
-        entry.pw_uid,
-        entry.pw_gid,
-        PurePosixPath(entry.pw_dir),
-        PurePosixPath(entry.pw_shell or "/bin/sh"),
-        tuple(sorted({entry.pw_gid, *(g.gr_gid for g in theirs)})),
-        tuple(g.gr_name for g in theirs),
+        entry["uid"],
+        entry["gid"],
+        PurePosixPath(entry["home"]),
+        PurePosixPath(entry["shell"] or "/bin/sh"),
+        tuple(sorted({entry["gid"], *(gid for gid, _ in groups)})),
+        tuple(each for _, each in groups),
     )
 
 

@@ -89,3 +89,12 @@ def test_what_ssh_takes_for_no_host_fails_and_rolls_back():
 def test_what_may_yet_be_a_host_is_unknown():
     finding = told("", problems=("[DEFAULT]my_ip (f:2) is 'nova@10.100.0.1', which ...",))
     assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "address_unknown")
+
+
+def test_a_name_nobody_resolved_in_time_is_not_known():
+    why = "compute1.example.org was not resolved: asking took too long"
+    finding = evaluate(
+        nova={"address": "compute1.example.org"}, host={"dialled": (), "unresolved": why}
+    )
+    assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "not_observed")
+    assert why in finding.message

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from agent.host import Host, impersonate
-from agent.host.impersonate import ChildFailed, call
+from agent.host.impersonate import ChildFailed, aside, call
 from agent.model import Absent, File, Unreadable
 from tests.host.ground import NOVA_ID, a_home, a_user, needs_root
 from tests.test_cli import TOP
@@ -174,3 +174,21 @@ def test_addresses_that_cannot_be_listed_are_a_sentence() -> None:
         [sys.executable, "-c", WITHOUT_SOCKETS], cwd=TOP, capture_output=True, text=True
     )
     assert done.stdout.startswith("this host's own addresses cannot be listed (netlink): ")
+
+
+def test_a_question_aside_is_asked_by_a_child_that_is_us() -> None:
+    users, groups, more, _ = identity()
+    assert aside(30, identity) == [list(users), list(groups), more, True]
+    assert aside(30, os.getpid) != os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stopped"), [(0.1, False), (3600.0, True)], ids=["time", "stopped"]
+)
+def test_a_question_nobody_answers_ends_with_the_time_or_the_run(
+    seconds: float, stopped: bool
+) -> None:
+    before = psutil.Process().children()
+    with pytest.raises(ChildFailed, match="took too long"):
+        aside(seconds, wait_for_ever, halted=lambda: stopped)
+    assert set(psutil.Process().children()) <= set(before)

@@ -9,12 +9,14 @@ import pytest
 
 from tests.lab.daemons import INTERVAL, LOG, Daemon, daemons, files
 from tests.lab.fleet import Fleet
+from tests.lab.host import end
 from tests.lab.provision import agent, assert_valid, converge, explained
 
 pytestmark = pytest.mark.lab
 
 NAMES = ["compute1", "compute2", "compute3"]
 CONFIG = "/etc/resize-agent/conf.d/20-later.yaml"
+NOVA_CONF = "/etc/nova/nova.conf"
 Daemons = dict[str, Daemon]
 
 
@@ -199,3 +201,35 @@ def test_it_ends_when_told_though_a_peer_keeps_it_waiting(running: Daemons) -> N
         three.host.sh("pkill -CONT -o -x sshd")
     assert_valid(one.report)
     assert one.report["interrupted"] is False
+
+
+SILENT_SERVER = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 53))
+print("ready", flush=True)
+while True:
+    server.recv(4096)
+    print("asked", flush=True)
+"""
+
+
+def test_it_ends_when_told_though_the_name_server_is_silent(running: Daemons) -> None:
+    two = running["compute2"]
+    server = two.host.spawn(["/usr/bin/python3", "-c", SILENT_SERVER])
+    assert server.stdout is not None
+    try:
+        assert server.stdout.readline() == b"ready\n"
+        # Without the limit of ours a resolver that is told so waits longer than this test has patience.
+        silent = "nameserver 127.0.0.1\noptions timeout:30 attempts:5\nsearch a.example b.example\n"
+        two.host.write("/etc/resolv.conf", silent)
+        two.host.sh(f"sed -i 's/^my_ip *=.*/my_ip = compute2.example.org/' {NOVA_CONF}")
+        two.signal("USR1")
+        assert server.stdout.readline() == b"asked\n"
+        two.signal("TERM")
+        assert two.ended() == 0
+        assert "STOPPING=1" in two.told
+    finally:
+        end(server)
+    assert_valid(two.report)
+    assert two.report["interrupted"] is False
