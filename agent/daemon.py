@@ -173,7 +173,7 @@ class _Watch:
 
     def _dial(self, looked: Looked, *, itself: bool) -> tuple[bool, float]:
         """(whether a peer is now other than it was, seconds until the next turn)"""
-        now = self.host.now().timestamp()
+        now, asked = self.host.now().timestamp(), time.monotonic()
         turn = self.rota.turn(looked, self.want, now)
         peers = [record for record in looked.peers if record.name in turn.peers]
         ports = looked.snapshot.listening if itself and self.rota.due_itself(looked, now) else ()
@@ -186,7 +186,8 @@ class _Watch:
             self._alive()
             turned = self.rota.enter(looked, peers, met, now)
             self.looked = pipeline.weighed_again(looked, self.want, self.rota.kept, self.host.now())
-        return turned, turn.again - now
+        # What the dials took has passed of it already.
+        return turned, turn.again - now - (time.monotonic() - asked)
 
     def _publish(self) -> None:
         if self.looked is None or self.signals.stop.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Optional
 
 from agent import probes, schedule
 from agent.model import Attempt, Record
@@ -27,6 +28,7 @@ class Rota:
     resolved: dict[str, bool] = field(default_factory=dict)
     mine: tuple[Kept, ...] = ()
     mine_tried: float = 0.0
+    asked: Optional[float] = None  # when whose turn it is was asked last
 
     def turn(self, looked: Looked, want: Settings, now: float) -> Turn:
         """Those that are ignored keep their place, so that all hosts have the same pattern."""
@@ -41,7 +43,8 @@ class Rota:
                 self.since[record.name] = min(self.since.get(record.name, now), now)
         known = {record.name: self._pair(record.name, now) for record in looked.peers}
         ring = schedule.ring(own, names)
-        return schedule.turn(own, ring, known, now, want.interval, want.probe_peers)
+        before, self.asked = self.asked, now
+        return schedule.turn(own, ring, known, now, want.interval, want.probe_peers, before)
 
     def enter(self, looked: Looked, peers: Sequence[Record], met: Dialled, now: float) -> bool:
         """Whether one of them turned; a first good word is news only where there was none at all."""

@@ -15,6 +15,7 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 _SWEEP = 3600.0  # seconds for all peers, where that needs no shorter slots than the last one here
 _SHORTEST = 600  # seconds of a sweep; in a small fleet a peer has several turns in it
@@ -36,6 +37,7 @@ EXTRA = 5.0  # seconds between the last dial of a host and one besides its turn
 FIRST = (
     3  # dials at once where nothing at all is known, so that one dead peer does not stand for all
 )
+_MADE_UP = 10  # slots; a host that slept for longer does not dial everybody at once
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,18 @@ def changed_at(own: str, peer: str, pair: Pair, hosts: int) -> float:
 
 
 def turn(
-    own: str, peers: Sequence[str], known: Mapping[str, Pair], now: float, interval: int, most: int
+    own: str,
+    peers: Sequence[str],
+    known: Mapping[str, Pair],
+    now: float,
+    interval: int,
+    most: int,
+    before: Optional[float] = None,
 ) -> Turn:
-    """`peers` in the order of `ring`; of those that are not in `known` nobody is dialled; at most `most` are named."""
+    """`peers` in the order of `ring`; of those that are not in `known` nobody is dialled; at most `most` are named.
+
+    `before`: when this was asked last.  Turns that have passed since, while a dead peer kept us waiting, are made up for.
+    """
     if not peers:
         return Turn((), now + interval)
     hosts = len(peers) + 1
@@ -111,7 +122,8 @@ def turn(
     if not any(pair.at and not pair.since for pair in known.values()):
         first = [peer for peer in peers if peer in known][:FIRST]
         chosen = [peer for peer in first if now - known[peer].at >= APART]
-    return following(own, peers, known, chosen, soonest, last, now, interval, most)
+    since = now if before is None else before
+    return following(own, peers, known, chosen, soonest, last, since, now, interval, most)
 
 
 def following(
@@ -121,6 +133,7 @@ def following(
     chosen: Sequence[str],
     soonest: tuple[float, str],
     last: float,
+    before: float,
     now: float,
     interval: int,
     most: int,
@@ -128,22 +141,41 @@ def following(
     """`chosen` if there are any, else whose turn it is, else the one that is due soonest besides; `last`: the latest dial."""
     length = slot_seconds(len(peers) + 1, interval)
     slot = int(now // length)
-    begin = slot * length + begins(own, slot, length)
-    mine = scheduled(peers, slot)
-    sweep = sweep_seconds(len(peers) + 1, interval)
-    if not chosen and mine in known and begin <= now:
-        held = due_at(own, mine, known[mine], len(peers) + 1, sweep)
-        chosen = [mine] if _free(known[mine], held, slot * length, now) else []
+    if not chosen:
+        chosen = _whose_turn(own, peers, known, before, now, interval)
     if not chosen and max(soonest[0], last + EXTRA) <= now:
         chosen = [soonest[1]]
-    later = (slot + 1) * length + begins(own, slot + 1, length)
+    begin, later = (begins(own, each, length) for each in (slot, slot + 1))
     again = min(begin if begin > now else later, max(soonest[0], last + EXTRA))
     return Turn(tuple(chosen[:most]), max(again, now + 1))
 
 
+def _whose_turn(
+    own: str,
+    peers: Sequence[str],
+    known: Mapping[str, Pair],
+    before: float,
+    now: float,
+    interval: int,
+) -> list[str]:
+    """Of this slot, and of those that began between `before` and now."""
+    hosts = len(peers) + 1
+    length, sweep = slot_seconds(hosts, interval), sweep_seconds(hosts, interval)
+    slot = int(now // length)
+    found: dict[str, None] = {}
+    for each in range(max(slot - _MADE_UP, int(before // length)), slot + 1):
+        begin, peer = begins(own, each, length), scheduled(peers, each)
+        if peer not in known or begin > now or (each < slot and begin <= before):
+            continue
+        held = due_at(own, peer, known[peer], hosts, sweep)
+        if _free(known[peer], held, each * length, now):
+            found[peer] = None
+    return list(found)
+
+
 def begins(own: str, slot: int, length: int) -> float:
-    """Seconds into a slot."""
-    return _share("slot", own, slot) * length * _WITHIN
+    """When a host dials in a slot."""
+    return (slot + _share("slot", own, slot) * _WITHIN) * length
 
 
 def due_at(own: str, peer: str, pair: Pair, hosts: int, sweep: float) -> float:

@@ -154,9 +154,34 @@ def test_two_dials_of_a_dead_peer_are_a_minute_apart_at_least() -> None:
     times = [
         when for when, peer in simulation.exact(host, frozenset({"h5"}), NOW + 7200) if peer == "h5"
     ]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert len(gaps) > 5
     assert min(gaps) >= APART
+
+
+def test_who_stands_behind_a_dead_host_is_visited_in_every_sweep() -> None:
+    """A dial to it is given up after twenty seconds, in which the turns of others pass: they are made up for."""
+    names = tuple(f"h{n:03}" for n in range(200))
+    sweep = schedule.sweep_seconds(len(names), INTERVAL)
+    host = simulation.Host("h050", NOW, 0.0, names)
+    visits: dict[str, list[float]] = {}
+    for when, peer in simulation.exact(host, frozenset({"h100"}), NOW + 4 * sweep):
+        visits.setdefault(peer, []).append(when)
+    del visits["h100"]
+    gaps = [after - before for times in visits.values() for before, after in pairwise(times)]
+    assert len(visits) == 198
+    assert max(gaps) <= sweep + simulation.SILENT + schedule.slot_seconds(len(names), INTERVAL)
+
+
+def pairwise(times: list[float]) -> list[tuple[float, float]]:
+    return list(zip(times, times[1:], strict=False))
+
+
+def test_a_host_that_slept_for_hours_does_not_dial_everybody_at_once() -> None:
+    peers = schedule.ring("a", [f"h{n:03}" for n in range(200)])
+    known = {peer: Pair(at=NOW - 7200) for peer in peers}
+    turn = schedule.turn("a", peers, known, NOW, INTERVAL, 30, NOW - 7000)
+    assert 1 < len(turn.peers) <= 11
 
 
 def test_the_quick_simulation_dials_as_the_program_does() -> None:
