@@ -44,6 +44,7 @@ class Connection:
         self.loopback = loopback
         self.certified = False
         self.received = bytearray()
+        self._searched = 0
         self._greeting = security.context is not None
         self._handshaking = False
         self._reply: Optional[memoryview] = None
@@ -117,7 +118,8 @@ class Connection:
         return self._read()
 
     def _read(self) -> Want:
-        while not complete(self.received):
+        while not complete(self.received, self._searched):
+            self._searched = len(self.received)
             try:
                 some = self.socket.recv(_CHUNK)
             except (BlockingIOError, ssl.SSLWantReadError):

@@ -10,6 +10,7 @@ from typing import Optional, Union
 LARGEST_HEAD = 16 << 10
 _MOST_FIELDS = 100
 _END = re.compile(rb"\r?\n\r?\n")
+_LONGEST_END = 4
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"(?:https?://[^/?#]*)?(/[!-~]*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -33,9 +34,13 @@ class Request:
     fields: Mapping[str, str]  # names in lower case
 
 
-def complete(received: Union[bytes, bytearray]) -> bool:
-    """Whether the head is all there.  One that will never be small enough counts as complete, to be refused."""
-    return len(received) > LARGEST_HEAD or bool(_END.search(received))
+def complete(received: Union[bytes, bytearray], before: int = 0) -> bool:
+    """Whether the head is all there.  One that will never be small enough counts as complete, to be refused.
+
+    `before`: how many bytes of it were known not to be: who sends byte by byte has none of them read twice.
+    """
+    start = max(0, before - _LONGEST_END)
+    return len(received) > LARGEST_HEAD or bool(_END.search(received, start))
 
 
 def parse(received: bytes) -> Request:

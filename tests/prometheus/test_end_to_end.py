@@ -28,7 +28,7 @@ pytestmark = [
 NAMES = ("compute1", "compute2", "compute3")
 CONFIG = "/etc/resize-agent/agent.yaml"
 PORT = 19122
-FINE = "interval: 60\n"
+FINE = "interval: 10\n"
 # Questions of the dashboard that a fleet without a fault of its own does not answer.
 QUIET_IN_PEACE = {"Hosts that are not ready A", "Checks that fail, hosts A"}
 ENVIRONMENT = {"PYTHONPATH": AGENT_HOME, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -53,7 +53,8 @@ class Watched:
                 [f"{name}:{PORT}" for name in NAMES],
                 namespace=first.pid,
                 hosts=first.read("/etc/hosts").decode(),
-                faster=10,
+                faster=40,
+                shrunk=20,
             )
         )
 
