@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats import ssh_trace
+from agent.formats.escape import visible
 from agent.formats.ssh_failure import Failure, classify
 from agent.host import Completed, Host
 from agent.model import Account, Attempt, NovaConfig
@@ -115,7 +116,7 @@ def _dial(dialer: Dialer, target: Target, *, itself: bool) -> Attempt:
         attempt.reason is None and not attempt.shared
     ):  # on shared storage Nova copies nothing by ssh
         copied = _copy(dialer, target, directory)
-        attempt = _after(attempt, copied, "copy")
+        attempt = _with_noise(_after(attempt, copied, "copy"), *made)
         if itself and attempt.reason is None:
             attempt = _with_modes(dialer, attempt, directory)
     if _may_exist(attempt):
@@ -193,6 +194,9 @@ def _after(
         failure = replace(
             failure, stage="directory"
         )  # rsync makes the directory with a copy of its own
+    elif failure is not None and stage == "copy":
+        # Whatever it stumbles over now, it had the directory made: the guest is off already.
+        failure = replace(failure, stage="copy")
     if failure is None:
         proved |= set(_STAGES[: _STAGES.index(stage) + 1])
     elif shared:
@@ -218,6 +222,14 @@ def _failure(tool: str, done: Completed) -> Optional[Failure]:
     if done.missing:
         return Failure("connect", "tool_missing", done.stderr)
     return classify(done.returncode, done.stdout, done.stderr, tool)
+
+
+def _with_noise(attempt: Attempt, tool: str, made: Completed) -> Attempt:
+    """Before OpenSSH 8.7 scp tells what the shell printed as if the scp of the far side had complained."""
+    printed = visible(made.stdout.strip().partition("\n")[0]) if tool == "ssh" else ""
+    if attempt.reason == "copy_failed" and printed and attempt.detail.startswith(printed):
+        return replace(attempt, reason="shell_noise", detail=f"the shell prints: {attempt.detail}")
+    return attempt
 
 
 def _visible(dialer: Dialer, directory: PurePosixPath) -> bool:

@@ -69,6 +69,7 @@ SESSION = (
     Fault("C34e-clientalive", b="cfg 'ClientAliveInterval 1' 'ClientAliveCountMax 1' 'RekeyLimit 64K'"),
     Fault("E64-wrapper-allows-true", b="printf '#!/bin/sh\\n[ \"$SSH_ORIGINAL_COMMAND\" = true ] && exit 0; exit 1\\n' >/opt/w; chmod 755 /opt/w; cfg 'Match User nova' 'ForceCommand /opt/w'"),
     Fault("E64b-wrapper-nova-lines", b=r"""printf '%s\n' '#!/bin/sh' 'case "$SSH_ORIGINAL_COMMAND" in touch*|"rm "*|mkdir*|/usr/lib/openssh/sftp-server*) exec /bin/sh -c "$SSH_ORIGINAL_COMMAND";; esac' 'echo Forbidden >&2; exit 1' >/opt/w; chmod 755 /opt/w; cfg 'Match User nova' 'ForceCommand /opt/w'"""),
+    Fault("E64c-wrapper-all-but-the-copy", b=r"""printf '%s\n' '#!/bin/sh' 'case "$SSH_ORIGINAL_COMMAND" in touch*|"rm "*|mkdir*) exec /bin/sh -c "$SSH_ORIGINAL_COMMAND";; esac' 'echo Forbidden >&2; exit 1' >/opt/w; chmod 755 /opt/w; cfg 'Match User nova' 'ForceCommand /opt/w'""", ci=True),
     Fault("Z01-internal-sftp-nologin", b="sed -i 's#^Subsystem.*#Subsystem sftp internal-sftp#' /etc/ssh/sshd_config; usermod -s /usr/sbin/nologin nova", reason="shell_refuses_commands"),
     Fault("Z02-internal-sftp-noise", b="sed -i 's#^Subsystem.*#Subsystem sftp internal-sftp#' /etc/ssh/sshd_config; rc 'echo hi'"),
     Fault("Z10-keys-in-srv-777", b="mkdir -p /srv/k; cp -p $AK /srv/k/nova; chmod 777 /srv/k; cfg 'AuthorizedKeysFile /srv/k/%u'", reason="strict_modes"),
