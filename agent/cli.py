@@ -34,8 +34,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             sys.stdout.flush()  # here, where a reader that has gone is understood
     except BrokenPipeError:
         # Whoever read our output has gone; nothing is left to tell anybody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        # Nobody foresaw it: no descriptor or process left, or the disk under our output is full.
+        _discard_output()
+        where = f" ({error.filename})" if error.filename else ""
+        return complain(f"the run broke off: {error.strerror or error}{where}", CANNOT_TELL)
+
+
+def _discard_output() -> None:
+    """Or else Python tries once more at its end, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: Optional[Sequence[str]]) -> int:

@@ -12,7 +12,7 @@ import signal
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Optional
@@ -140,23 +140,45 @@ def publish(root: str, path: PurePosixPath, text: str) -> None:
     """
     with parent_of(root, path) as (directory, name):
         temporary = f".{name}.new"
-        try:
-            os.unlink(temporary, dir_fd=directory)  # of one that was killed
-        except FileNotFoundError:
-            pass
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
+        with os.fdopen(_to_ourselves(directory, temporary), "wb") as stream:
+            try:
+                stream.truncate()
                 stream.write(text.encode())
                 stream.flush()
                 os.fchmod(stream.fileno(), 0o644)
                 os.fsync(stream.fileno())
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-        except BaseException:
-            os.unlink(temporary, dir_fd=directory)
-            raise
+                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except BaseException:
+                os.unlink(temporary, dir_fd=directory)  # while the lock is held: it is still ours
+                raise
         os.fsync(directory)
+
+
+def _to_ourselves(directory: int, name: str) -> int:
+    """A descriptor of the temporary file, locked: two runs may publish one file, and a killed one leaves it behind.
+
+    Whoever waited here finds that the name has gone, and makes a new one.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    while True:
+        with suppress(FileNotFoundError):
+            if not _is_our_plain_file(os.lstat(name, dir_fd=directory)):
+                os.unlink(name, dir_fd=directory)
+        descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                found = os.lstat(name, dir_fd=directory)
+                if _is_our_plain_file(found) and os.path.samestat(found, os.fstat(descriptor)):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_our_plain_file(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
 
 
 def fixes(host: Host) -> Fixes:

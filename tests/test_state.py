@@ -192,3 +192,47 @@ def test_a_published_file_is_nobodys_prom_before_it_is_whole(tmp_path: Path) -> 
     state.publish("/", P(tmp_path) / "agent.prom", Text())
     assert seen and not any(name.endswith(".prom") for name in seen)
     assert (tmp_path / "agent.prom").read_bytes() == b"whole\n"
+
+
+PUBLISH = """
+import sys
+from agent import state
+from tests.hosts import P
+for number in range(150):
+    state.publish("/", P(sys.argv[1]), sys.argv[2] * 50_000 + "\\n")
+"""
+
+
+def test_runs_that_publish_one_file_at_once_never_leave_half_of_it(tmp_path: Path) -> None:
+    """`agent --textfile F` of cron while the last one is not done yet."""
+    path = tmp_path / "agent.prom"
+    argv = [sys.executable, "-c", PUBLISH, str(path)]
+    running = [
+        subprocess.Popen([*argv, text], cwd=TOP, stderr=subprocess.PIPE, text=True)
+        for text in ("aaaa", "bb", "c")
+    ]
+    whole = {text * 50_000 + "\n" for text in ("aaaa", "bb", "c")}
+    seen = 0
+    while any(process.poll() is None for process in running):
+        if path.exists():
+            seen += 1
+            assert path.read_text() in whole
+    assert [process.communicate()[1] for process in running] == ["", "", ""]
+    assert seen > 0 and path.read_text() in whole
+    assert contents(tmp_path) == ["agent.prom"]
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "hard link"])
+def test_what_stands_in_the_way_of_publishing_is_not_written_to(
+    tmp_path: Path, planted: str
+) -> None:
+    (tmp_path / "other").write_text("other")
+    temporary = tmp_path / ".agent.prom.new"
+    if planted == "pipe":
+        os.mkfifo(temporary)
+    else:
+        plant = os.symlink if planted == "link" else os.link
+        plant(tmp_path / "other", temporary)
+    state.publish("/", P(tmp_path) / "agent.prom", "new\n")
+    assert (tmp_path / "other").read_text() == "other"
+    assert contents(tmp_path) == ["agent.prom", "other"]

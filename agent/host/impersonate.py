@@ -62,8 +62,7 @@ def _asked(
     args: tuple[Any, ...],
     halted: Callable[[], bool],
 ) -> Optional[bytes]:
-    reading, writing = os.pipe()
-    child = os.fork()
+    reading, writing, child = _forked()
     if child == 0:
         os.close(reading)
         _answer(account, writing, function, args)
@@ -73,6 +72,19 @@ def _asked(
     finally:
         os.close(reading)
         _bury(child)
+
+
+def _forked() -> tuple[int, int, int]:
+    """Both ends of a pipe and the child's number, as fork(2) gives it.  Raises ChildFailed."""
+    ends: tuple[int, ...] = ()
+    try:
+        ends = os.pipe()
+        return ends[0], ends[1], os.fork()
+    except OSError as error:  # no descriptor, process or memory left
+        for end in ends:
+            os.close(end)
+        text = f"no child can be started: {error.strerror}"
+        raise ChildFailed(error.errno, text) from None
 
 
 def _bury(child: int) -> None:
