@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import Any, Optional
@@ -56,8 +56,9 @@ def after(before: Optional[Kept], attempt: Attempt, facts: str) -> Kept:
 
 
 def dump(kept: Mapping[str, Kept]) -> str:
-    rows = [_as_json(each) for _, each in sorted(kept.items())]
-    return json.dumps({"schema_version": SCHEMA_VERSION, "dials": rows}, indent=1) + "\n"
+    # A line each, every line by itself: with `indent` the encoder is the slow one, and a fleet has thousands.
+    rows = ",\n".join(json.dumps(_as_json(each)) for _, each in sorted(kept.items()))
+    return f'{{"schema_version": {SCHEMA_VERSION}, "dials": [\n{rows}\n]}}\n'
 
 
 def load(value: Optional[Mapping[str, Any]]) -> dict[str, Kept]:
@@ -70,7 +71,7 @@ def load(value: Optional[Mapping[str, Any]]) -> dict[str, Kept]:
 
 
 def _as_json(kept: Kept) -> dict[str, Any]:
-    attempt = {**asdict(kept.attempt), "at": kept.attempt.at.isoformat()}
+    attempt = {**vars(kept.attempt), "at": kept.attempt.at.isoformat()}
     return {**attempt, "facts": kept.facts, "failures": kept.failures}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +12,7 @@ from agent.changes import Change, Told, changes, in_one_line, remembered
 from agent.model import Outcome, Report, Role
 from agent.reasons import Side, Stage
 from tests.reports import a_failure, a_finding, a_report, a_row, result
+from tests.test_cli import TOP
 
 
 def a_dead(name: str = "compute2", **changes: Any) -> Any:
@@ -133,3 +137,21 @@ def test_hostile_text_stays_on_one_line() -> None:
 def test_an_unknown_is_told_as_such() -> None:
     doubt = a_report(result(a_finding(Outcome.UNKNOWN, reason="needs_root"), role=Role.SOURCE))
     assert lines(a_report(), doubt)[0].startswith("resizes can leave this host: NO: needs_root")
+
+
+MANY = """
+from agent.changes import changes, in_one_line, remembered
+from tests.reports import a_finding, a_report, result
+report = a_report(result(*(a_finding() for _ in range(20000))))
+assert list(changes(remembered(None, report), report)) == []
+assert in_one_line(report)
+"""
+
+
+def test_a_large_fleet_costs_in_proportion() -> None:
+    """A thousand peers once cost a second each minute, five thousand 25: each finding looked at all of them."""
+    limits = (resource.RLIMIT_CPU, (60, 60))
+    done = subprocess.run(
+        [sys.executable, "-c", MANY], cwd=TOP, preexec_fn=lambda: resource.setrlimit(*limits)
+    )
+    assert done.returncode == 0

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from typing import Callable, Optional
 
 from agent.model.actions import Action, Plan, StepResult
@@ -80,7 +81,7 @@ class CheckResult:
     check: Check
     findings: tuple[Finding, ...]
 
-    @property
+    @cached_property  # who asks for each finding would go through all of them for each
     def outcome(self) -> Outcome:
         return worst(f.outcome for f in self.findings)
 
