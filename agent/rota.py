@@ -86,7 +86,7 @@ class Rota:
     def _due_mine(self, each: Kept, facts: str) -> float:
         at = each.attempt.at.timestamp()
         if each.failed:
-            pair = Pair(at, each.failures, each.attempt.stage == _REFUSED)
+            pair = Pair(at, each.failures, _refused(each))
             port = str(each.attempt.port)
             later = at + schedule.retry_after(each.attempt.name, port, pair, 1, _ITSELF)
             return later if each.facts == facts else min(later, at + schedule.APART)
@@ -102,11 +102,15 @@ class Rota:
         if kept is None:
             return Pair(at=tried, since=since)
         at = max(kept.attempt.at.timestamp(), tried)
-        refused = kept.failed and kept.attempt.stage == _REFUSED
-        return Pair(at if at <= now + _AHEAD else 0.0, kept.failures, refused, since)
+        return Pair(at if at <= now + _AHEAD else 0.0, kept.failures, _refused(kept), since)
 
     def _forget_all_but(self, names: Sequence[str]) -> None:
         wanted = frozenset(names)
         for name in {*self.kept, *self.since, *self.tried, *self.resolved} - wanted:
             for forget in (self.kept.pop, self.since.pop, self.tried.pop, self.resolved.pop):
                 forget(name, None)
+
+
+def _refused(kept: Kept) -> bool:
+    """A wrong login, which sshd counts against us; not one that was cut off before it was judged."""
+    return kept.failed and kept.attempt.stage == _REFUSED and not kept.attempt.unknown

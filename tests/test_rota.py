@@ -85,6 +85,14 @@ def test_a_refused_login_is_left_alone_for_minutes() -> None:
         assert "compute2" not in rota.turn(seen, WANT, T + seconds).peers
 
 
+def test_a_login_that_was_cut_off_is_tried_again_soon() -> None:
+    rota = Rota({})
+    busy = {"stage": "auth", "reason": "peer_busy", "unknown": True}
+    seen = dialled(rota, a_dial("compute2", **busy), *(a_dial(r.name) for r in PEERS[1:]))
+    asked = [rota.turn(seen, WANT, T + seconds).peers for seconds in range(60, 100)]
+    assert ("compute2",) in asked
+
+
 def test_who_is_ignored_is_not_dialled_and_who_left_is_forgotten() -> None:
     rota = Rota({})
     seen = looked(rota, None, "compute2")

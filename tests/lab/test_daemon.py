@@ -216,6 +216,7 @@ while True:
 
 def test_it_ends_when_told_though_the_name_server_is_silent(running: Daemons) -> None:
     two = running["compute2"]
+    before = two.host.read(NOVA_CONF)
     server = two.host.spawn(["/usr/bin/python3", "-c", SILENT_SERVER])
     assert server.stdout is not None
     try:
@@ -229,7 +230,12 @@ def test_it_ends_when_told_though_the_name_server_is_silent(running: Daemons) ->
         two.signal("TERM")
         assert two.ended() == 0
         assert "STOPPING=1" in two.told
+        assert_valid(two.report)
+        assert two.report["interrupted"] is False
     finally:
         end(server)
-    assert_valid(two.report)
-    assert two.report["interrupted"] is False
+        two.host.write(NOVA_CONF, before)
+        two.host.sh("rm -f /etc/resolv.conf")
+    last = two.report["taken_at"]
+    two.start()
+    two.await_that(lambda: two.report["taken_at"] > last, "it is there again")
