@@ -163,7 +163,8 @@ def _whose_turn(
     length, sweep = slot_seconds(hosts, interval), sweep_seconds(hosts, interval)
     slot = int(now // length)
     found: dict[str, None] = {}
-    for each in range(max(slot - _MADE_UP, int(before // length)), slot + 1):
+    first = min(slot, int(before // length))  # a clock that was set back has no past to make up for
+    for each in range(max(slot - _MADE_UP, first), slot + 1):
         begin, peer = begins(own, each, length), scheduled(peers, each)
         if peer not in known or begin > now or (each < slot and begin <= before):
             continue

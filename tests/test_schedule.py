@@ -184,6 +184,17 @@ def test_a_host_that_slept_for_hours_does_not_dial_everybody_at_once() -> None:
     assert 1 < len(turn.peers) <= 11
 
 
+def test_a_clock_that_was_set_back_costs_nobody_the_turn() -> None:
+    peers = schedule.ring("a", "abc")
+    known = {peer: Pair(at=NOW - 7200) for peer in peers}
+    late = NOW // 60 * 60 + 59  # whenever in its slot a host dials, that has passed
+    asked = [
+        schedule.turn("a", peers, known, late, INTERVAL, 30, late + ahead).peers
+        for ahead in (0, 86400)
+    ]
+    assert asked[0] == asked[1] and len(asked[0]) == 1
+
+
 def test_the_quick_simulation_dials_as_the_program_does() -> None:
     hosts, dead = simulation.fleet(12, random.Random(7))
     for host in hosts[:4]:
