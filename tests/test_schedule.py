@@ -165,7 +165,7 @@ def test_who_stands_behind_a_dead_host_is_visited_in_every_sweep() -> None:
     sweep = schedule.sweep_seconds(len(names), INTERVAL)
     host = simulation.Host("h050", NOW, 0.0, names)
     visits: dict[str, list[float]] = {}
-    for when, peer in simulation.exact(host, frozenset({"h100"}), NOW + 4 * sweep):
+    for when, peer in simulation.exact(host, frozenset({"h100"}), NOW + 3 * sweep):
         visits.setdefault(peer, []).append(when)
     del visits["h100"]
     gaps = [after - before for times in visits.values() for before, after in pairwise(times)]
