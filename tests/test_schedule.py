@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import schedule
@@ -88,6 +88,7 @@ pairs = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(names, st.data(), st.integers(10, 600), st.integers(1, 30))
 def test_whatever_is_known_few_are_dialled_and_the_next_question_lies_ahead(
     hosts: set[str], data: st.DataObject, interval: int, most: int
