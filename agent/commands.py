@@ -14,6 +14,7 @@ from agent.complaint import complain
 from agent.configuration import load
 from agent.exit_status import CANNOT_TELL, READY, WORK_TO_DO, Refusal, fixed_status, status
 from agent.formats.escape import visible
+from agent.formats.prune import Guarded
 from agent.formats.record import render as record_text
 from agent.host import Host
 from agent.model import Outcome, Report, Scope, Unreadable
@@ -26,6 +27,8 @@ def _check(arguments: argparse.Namespace) -> int:
         return _list_checks()
     if not arguments.fix and (arguments.dry_run or arguments.diff):
         raise Refusal("--dry-run and --diff go with --fix")
+    if arguments.prune is not None and not arguments.fix:
+        raise Refusal("--prune goes with --fix")
     host = Host(_directory(arguments.root))
     want = load(host, arguments.config)
     if arguments.fix and not host.privileged:
@@ -33,13 +36,15 @@ def _check(arguments: argparse.Namespace) -> int:
     with stoppable() as stop:
         host.halted = stop.event.is_set
         request = wanted.request(arguments, stop, _progress())
-        if arguments.fix and arguments.dry_run:
-            return _dry_run(arguments, pipeline.planned(host, want, request))
         run = pipeline.fix if arguments.fix else pipeline.check
+        if arguments.fix and arguments.dry_run:
+            run = pipeline.planned
         try:
             report = run(host, want, request)
-        except pipeline.NoSuchPeer as error:
+        except (pipeline.NoSuchPeer, Guarded) as error:
             raise Refusal(str(error)) from None
+        if arguments.dry_run:
+            return _dry_run(arguments, report)
         _show(arguments, report)
         if stop.signal:
             return 128 + stop.signal

@@ -61,6 +61,7 @@ port cannot be had, 5 another daemon runs on this host
 """
 _TEXTFILE = "write the metrics there too, for node_exporter's textfile collector (NAME.prom)"
 LISTEN = "[::]:19122"
+_PRUNED = 20.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -147,6 +148,15 @@ def _fixing(top: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="with --fix: show the plan, change nothing"
     )
     group.add_argument(
+        "--prune",
+        nargs="?",
+        type=_percent,
+        const=_PRUNED,
+        metavar="PERCENT",
+        help="with --fix: withdraw our own trust in hosts that have no record any more; refused where records are not sound"
+        f" or more than PERCENT ({_PRUNED:g}) of the trusted hosts, and more than one, would go",
+    )
+    group.add_argument(
         "--diff", action="store_true", help="with --fix: show the text of every change"
     )
 
@@ -198,6 +208,13 @@ def _placing(top: argparse.ArgumentParser, default: str) -> None:
     top.add_argument(
         "--root", default=default, metavar="DIR", help="look at an image or mounted tree"
     )
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 0 to 100")
+    return value
 
 
 def _seconds(text: str) -> float:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from agent import checks, plan, probes, schedule, state, verdict
+from agent.formats import prune
 from agent.host import Host
 from agent.model import (
     Attempt,
@@ -42,11 +43,12 @@ def _silent(done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Request:
-    """What one run is asked to look at.  Times in seconds."""
+    """What one run is asked to look at.  Times in seconds; `prune` in percent, see formats.prune."""
 
     checks: tuple[Check, ...]
     peer: str = ""
     probing: bool = True
+    prune: Optional[float] = None
     omitted: tuple[str, ...] = ()
     timeout: float = 240.0
     peer_timeout: float = 20.0
@@ -86,14 +88,19 @@ def check(host: Host, want: Settings, request: Request) -> Report:
 
 
 def planned(host: Host, want: Settings, request: Request) -> Report:
-    """What `fix` would do: from local facts and records alone, nobody is dialled."""
+    """What `fix` would do: from local facts and records alone, nobody is dialled.  Raises prune.Guarded."""
     started = _begun(host, request)
     quiet = replace(request, probing=False)
-    return report(host, want, quiet, started, look(host, want))
+    looked = look(host, want)
+    looked = replace(looked, snapshot=_without_strangers(looked.snapshot, request))
+    return report(host, want, quiet, started, looked)
 
 
 def fix(host: Host, want: Settings, request: Request) -> Report:
-    """Plan and apply until nothing is left to do, then look again and dial once.  Raises state.Locked, OSError."""
+    """Plan and apply until nothing is left to do, then look again and dial once.
+
+    Raises state.Locked, NoSuchPeer, prune.Guarded, OSError.
+    """
     from agent import apply  # a plain check does not pay for it
 
     started = _begun(host, request)
@@ -101,7 +108,7 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
     with state.fixing(host):
         try:
             for _ in range(_PASSES):
-                snapshot = observe(host, want)
+                snapshot = _without_strangers(observe(host, want), request)
                 _named(snapshot, request)  # a peer nobody knows is refused before a change
                 apply.tidy(host, snapshot)
                 todo = _new(plan.make(_judged(snapshot, want, request)), applied)
@@ -114,6 +121,10 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
         finally:
             _remember(host, applied)
     return _checked(host, want, request, started, tuple(applied))
+
+
+def _without_strangers(snapshot: Snapshot, request: Request) -> Snapshot:
+    return snapshot if request.prune is None else prune.pruned(snapshot, request.prune)
 
 
 def _begun(host: Host, request: Request) -> float:

@@ -25,6 +25,7 @@ def request(
         checks=wanted,
         peer=arguments.peer.lower(),
         probing=not arguments.no_probe,
+        prune=arguments.prune,
         omitted=omitted,
         timeout=arguments.timeout,
         peer_timeout=arguments.peer_timeout,

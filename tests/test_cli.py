@@ -126,6 +126,9 @@ def test_everything_there_is_to_explain_is_listed() -> None:
         (("--skip", "no_such_check"), ("no_such_check",)),
         (("--dry-run",), ("--fix",)),
         (("--diff",), ("--fix",)),
+        (("--prune",), ("--fix",)),
+        (("--fix", "--prune", "101"), ("0 to 100",)),
+        (("--fix", "--prune", "nan"), ("0 to 100",)),
         (("--root", "/no/such/tree"), ("--root /no/such/tree",)),
         (("--config", "/no/such/file"), ("/no/such/file: No such file or directory",)),
         (("--config", "/etc"), ("/etc: Is a directory",)),
@@ -243,6 +246,13 @@ def test_a_fix_does_what_the_dry_run_showed_and_then_nothing_is_left(own_tree: P
 
 
 @needs_root
+@needs_root
+def test_an_image_is_not_pruned_and_not_fixed_on_the_way(own_tree: Path) -> None:
+    before = inventory(own_tree / "etc")
+    refused(run("--root", own_tree, "--fix", "--prune"), "--prune: whom this host trusts")
+    assert inventory(own_tree / "etc") == before
+
+
 def test_an_image_gets_no_key_pair(own_tree: Path) -> None:
     run("--root", own_tree, "--fix")
     assert [p.name for p in own_tree.rglob("id_*")] == []

@@ -117,10 +117,15 @@ def exists(snapshot: Snapshot, account: Account, client: ClientConfig) -> bool:
     """Whether something of ours is there already, which then has to be kept right."""
     if isinstance(snapshot.file(places.GLOBAL_KNOWN_HOSTS), File):
         return True
-    path = _of_user(client, account)
-    seen = snapshot.file(path) if path is not None else None
-    text = (seen.content or b"") if isinstance(seen, File) else b""
-    return any(entry.ours for entry in parse(text))
+    return any(written(snapshot, account, client))
+
+
+def written(snapshot: Snapshot, account: Account, client: ClientConfig) -> Iterator[Entry]:
+    """Our own lines, in the file that is wholly ours and in nova's; no revocation."""
+    for path in (places.GLOBAL_KNOWN_HOSTS, _of_user(client, account)):
+        seen = snapshot.file(path) if path is not None else None
+        text = (seen.content or b"") if isinstance(seen, File) else b""
+        yield from (entry for entry in parse(text) if entry.ours and not entry.marker)
 
 
 def place(

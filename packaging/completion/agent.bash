@@ -27,12 +27,12 @@ _agent_resize() {
         COMPREPLY=($(compgen -W "$(_agent_resize_peers)" -- "$word")); return ;;
     --config | --textfile | --web-config | --report) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --root) COMPREPLY=($(compgen -d -- "$word")); return ;;
-    --timeout | --peer-timeout | --listen) return ;;
+    --timeout | --peer-timeout | --prune | --listen) return ;;
     esac
     local words
     case $sub in
     '')
-        words='--help --version --fix --dry-run --diff --only --skip --peer --no-probe --timeout --peer-timeout
+        words='--help --version --fix --dry-run --diff --prune --only --skip --peer --no-probe --timeout --peer-timeout
             --strict --format --textfile --color --quiet --verbose --list-checks --config --root'
         [[ $word == -* ]] || words='facts explain config daemon exporter' ;;
     facts) words='--help --config --root' ;;

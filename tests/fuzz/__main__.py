@@ -1,7 +1,9 @@
-"""python3 -m tests.fuzz --minutes 20 [--inputs 100000] [--only TARGET]: fuzzing guided by coverage (atheris, libFuzzer).
+"""python3 -m tests.fuzz --minutes 20 [--only TARGET] [--kept FOLDER]: fuzzing guided by coverage (atheris, libFuzzer).
 
-Not a dependency of anything: pip install atheris in an environment that has PyYAML and hypothesis.  An input that breaks a
-promise, crashes or takes longer than ten seconds is kept in the folder named at the end, and the exit status is 1.
+Not a dependency of anything: `python3 -m venv --system-site-packages V; V/bin/pip install atheris`, with PyYAML and psutil
+beside it.  Every target gets the same share of the time, and no more than --inputs.  An input that breaks a promise, crashes or
+takes longer than ten seconds is kept in FOLDER, and the exit status is 1: mend what it shows, then put it into
+tests/fuzz/found as TARGET.NUMBER.  What else is in FOLDER is the corpus, from which a later run goes on.
 """
 
 from __future__ import annotations
@@ -24,24 +26,26 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="for all targets together")
     parser.add_argument("--inputs", type=int, default=-1, help="at most, for each target")
     parser.add_argument("--only", action="append", help="one target; may be given again")
+    parser.add_argument("--kept", type=Path, help="a folder; a new one where there is none")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     known, rest = parser.parse_known_args()
     if known.inside:
         _fuzz(known.inside, rest)
-    return _all(known.only, known.minutes * 60, known.inputs)
+    kept = known.kept or Path(tempfile.mkdtemp(prefix="resize-agent-fuzz-"))
+    return _all(known.only, known.minutes * 60, known.inputs, kept.resolve())
 
 
-def _all(only: list[str] | None, seconds: float, inputs: int) -> int:
+def _all(only: list[str] | None, seconds: float, inputs: int, kept: Path) -> int:
     from tests.fuzz.corpus import WORDS, seeds
 
-    kept = Path(tempfile.mkdtemp(prefix="resize-agent-fuzz-"))
+    kept.mkdir(exist_ok=True)
     dictionary = kept / "words"
     dictionary.write_text("".join(f'"{_quoted(word)}"\n' for word in WORDS))
     starts = {name: texts for name, texts in seeds().items() if not only or name in only}
     total = 0
     for name, texts in starts.items():
         corpus = kept / name
-        corpus.mkdir()
+        corpus.mkdir(exist_ok=True)
         for number, text in enumerate(texts):
             (corpus / f"seed{number}").write_bytes(text)
         limits = [f"-max_total_time={int(seconds / len(starts))}", f"-runs={inputs}"]
