@@ -83,7 +83,9 @@ def target(pid: int, name: str, arguments: tuple[int, ...]) -> Optional[str]:
     else:
         first, second = (2, 3) if name in ("renameat", "renameat2", "linkat") else (0, 1)
         path = os.path.join(_link(pid, arguments[first]), _string(pid, arguments[second]))
-    if not path.startswith("/") or path.startswith(("/dev/", "/proc/", "/memfd:")):
+    if not path.startswith("/") or path.startswith(("/proc/", "/memfd:")):
+        return None
+    if path.startswith("/dev/") and not path.startswith("/dev/shm/"):
         return None
     if path.startswith("/run/watched."):
         return None  # the program's own standard output

@@ -1,12 +1,15 @@
-"""Runs a program and stops it at one of the system calls with which it changes something.
+"""Runs functions of the program, each in a process of its own, and stops it at one of the system calls that change something.
 
-Runs inside a lab host, as a program of its own: seccomp_unotify(2) hands every such call of the program and of all that it
-starts to us before the kernel does it, so the N-th of a whole run is the same call in the next run.  Standard input is
-`{"argv": [...], "env": {...}, "at": N, "how": HOW}`, standard output what happened, both JSON.
+Runs beside what it drives (inside a lab host, say), with the modules to load as arguments: they are loaded once, so that
+thousands of runs cost little.  seccomp_unotify(2) hands every such call of the run and of all that it starts to us before the
+kernel does it, so the N-th of a whole run is the same call in the next run.  Each line of standard input is a request,
+`{"function": "agent.cli:main", "arguments": [...], "env": {...}, "at": N, "how": HOW}`, each line of standard output what
+happened, all JSON.
 
-HOW: "count" lets all pass; "all" kills every process of the run at the N-th call, "self" the one that makes it, "main" the
-program itself, "torn" all of them when half of the bytes are written; "ENOSPC" (any name of errno) fails the N-th call, and
-"ENOSPC+" that one and all later ones that such a disk would fail; "sh:COMMAND" lets somebody else be faster there.
+HOW: "plain" watches nothing, "count" lets all pass; "all" kills every process of the run at the N-th call, "self" the one that
+makes it, "main" the program itself, "torn" all of them when half of the bytes are written; "ENOSPC" (any name of errno) fails
+the N-th call, and "ENOSPC+" that one and all later ones that such a disk would fail; "sh:COMMAND" lets somebody else be
+faster there.
 """
 
 from __future__ import annotations
@@ -15,8 +18,10 @@ import array
 import ctypes
 import errno
 import fcntl
+import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -25,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from typing import Any, Optional
 
 import calls  # beside this file, wherever that is
@@ -40,12 +46,8 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 
 
-def _watched(sock: socket.socket, argv: list[str], env: dict[str, str], out: int, err: int) -> None:
-    """In the child: give the listener away, become the program."""
-    os.setsid()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
+def _watched(sock: socket.socket) -> None:
+    """In the child: from here on it is watched; give the listener away."""
     code = calls.filter_program()
     program = _Program(len(code) // 8, code)
     listener = _libc.syscall(calls.SECCOMP[calls.MACHINE], 1, 8, ctypes.byref(program))
@@ -53,8 +55,32 @@ def _watched(sock: socket.socket, argv: list[str], env: dict[str, str], out: int
         os.write(2, f"seccomp: {os.strerror(ctypes.get_errno())}\n".encode())
         os._exit(70)
     sock.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])
-    os.close(listener)
-    os.execve(argv[0], argv, env)
+
+
+def _become(request: dict[str, Any], out: int, err: int, sock: Optional[socket.socket]) -> None:
+    """In the child: what a program would be that was just started.  Never returns."""
+    status = 1
+    try:
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.environ.clear()
+        os.environ.update(request["env"])
+        sys.argv = [request["function"], *request["arguments"]]
+        module, _, name = request["function"].partition(":")
+        function = getattr(sys.modules[module], name)
+        if sock is not None:
+            _watched(sock)
+        os.closerange(3, 1024)
+        status = function(request["arguments"])
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
 
 
 class Run:
@@ -63,7 +89,6 @@ class Run:
         self.points: list[str] = []
         self.main = 0
         self.listener = -1
-        self.began = False
         self.struck = False
 
     def handle(self) -> None:
@@ -77,10 +102,6 @@ class Run:
         call, pid, _, number = struct.unpack_from("QIIi", buffer)
         arguments = struct.unpack_from("6Q", buffer, 32)
         name = next(name for name, each in calls.CALLS[calls.MACHINE].items() if each == number)
-        if not self.began:  # our own execve(2)
-            self.began = True
-            self._answer(call, 0)
-            return
         target = calls.target(pid, name, arguments)
         if target is None:
             self._answer(call, 0)
@@ -195,20 +216,17 @@ def _reap(main: int) -> Optional[int]:
             status = os.waitstatus_to_exitcode(code)
 
 
-def drive(argv: list[str], env: dict[str, str], at: int, how: str) -> dict[str, Any]:
-    _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-    run = Run(at, how)
-    ours, theirs = socket.socketpair()
+def drive(request: dict[str, Any]) -> dict[str, Any]:
+    run = Run(request["at"], request["how"])
+    ours, theirs = socket.socketpair() if run.how != "plain" else (None, None)
     out, err = (tempfile.mkstemp(prefix="watched.", dir="/run") for _ in range(2))
     run.main = os.fork()
     if run.main == 0:
+        _become(request, out[0], err[0], theirs)
+    if ours is not None and theirs is not None:
+        theirs.close()
+        run.listener = _handed_over(ours)
         ours.close()
-        _watched(theirs, argv, env, out[0], err[0])
-    theirs.close()
-    _, control, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(4))
-    if not control:
-        sys.exit(_text(err[1]))
-    run.listener = array.array("i", control[0][2])[0]
     status = _followed(run)
     said = []
     for descriptor, name in (out, err):
@@ -219,25 +237,49 @@ def drive(argv: list[str], env: dict[str, str], at: int, how: str) -> dict[str, 
     return {**facts, "struck": run.struck}
 
 
+def _handed_over(sock: socket.socket) -> int:
+    """The listener; -1 where the kernel gave none."""
+    _, control, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(4))
+    return array.array("i", control[0][2])[0] if control else -1
+
+
 def _followed(run: Run) -> Optional[int]:
     """Until every process of the run has ended; the status of the program itself."""
     deadline = time.monotonic() + _LIMIT
     status = None
     poller = select.poll()
-    poller.register(run.listener, select.POLLIN)
-    while time.monotonic() < deadline:
-        for _, event in poller.poll(50):
-            if event & select.POLLIN:
-                run.handle()
-        ended = _reap(run.main)
-        status = ended if ended is not None else status
-        if status is not None and not _descendants():
-            return status
+    ended = os.pidfd_open(run.main)
+    for descriptor in filter(lambda each: each >= 0, (ended, run.listener)):
+        poller.register(descriptor, select.POLLIN)
+    try:
+        while time.monotonic() < deadline:
+            for descriptor, event in poller.poll(50):
+                if descriptor == run.listener and event & select.POLLIN:
+                    run.handle()
+                elif descriptor == ended:
+                    poller.unregister(ended)
+            buried = _reap(run.main)
+            status = buried if buried is not None else status
+            if status is not None and not _descendants():
+                return status
+    finally:
+        for descriptor in filter(lambda each: each >= 0, (ended, run.listener)):
+            os.close(descriptor)
     for pid in _descendants():
         _end(pid)
     raise TimeoutError(f"still running after {_LIMIT} s: {run.points[-3:]}")
 
 
+def main() -> None:
+    _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    for package in sys.argv[1:]:
+        loaded = importlib.import_module(package)
+        for found in pkgutil.walk_packages(getattr(loaded, "__path__", ()), f"{package}."):
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
+    for line in sys.stdin:
+        print(json.dumps(drive(json.loads(line))), flush=True)
+
+
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    json.dump(drive(asked["argv"], asked["env"], asked["at"], asked["how"]), sys.stdout)
+    main()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pytest
-
+from tests.crash.driving import Driven, Driver, driver
 from tests.lab.fleet import Fleet
 from tests.lab.host import AGENT_HOME, Host
 from tests.lab.provision import (
@@ -20,6 +18,7 @@ from tests.lab.provision import (
     NOVA_HOME,
     OUR_CLIENT_CONFIG,
     OUR_KNOWN_HOSTS,
+    Run,
     agent,
     put_record,
     strangers_key,
@@ -27,6 +26,8 @@ from tests.lab.provision import (
 
 DRIVER = [Path(__file__).with_name(name) for name in ("driver.py", "calls.py")]
 FIX = ("--fix", "--no-probe")
+ARGUMENTS = (*FIX, "--format", "json")
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": AGENT_HOME}
 # nothing but what the agent or its tools may change, and what must not be touched beside it
 KEPT = (
     "etc/passwd etc/shadow etc/group etc/gshadow etc/subuid etc/subgid etc/ssh etc/resize-agent"
@@ -76,19 +77,6 @@ class Look:
     names: frozenset[str]
     texts: dict[str, bytes]
     accounts: str
-
-
-@dataclass(frozen=True)
-class Driven:
-    status: int | None
-    stdout: str
-    stderr: str
-    points: list[str]
-    struck: bool
-
-    @property
-    def report(self) -> dict[str, Any]:
-        return json.loads(self.stdout)
 
 
 def record(name: str, number: int, *, keys: str = "", state: str = "present") -> str:
@@ -146,17 +134,24 @@ class Ground:
     """`before` is the saved state, `after` what an undisturbed run makes of it, `points` what it did."""
 
     host: Host
+    driver: Driver
     before: Look
     after: Look
     points: tuple[str, ...]
-    status: int | None
 
     def restore(self) -> Host:
         self.host.sh(RESTORE)
         return self.host
 
     def driven(self, at: int, how: str) -> Driven:
-        return drive(self.restore(), at, how)
+        self.restore()
+        return self.driver.run(ARGUMENTS, at, how)
+
+    def fix(self) -> Run:
+        """Undisturbed, on what is there now."""
+        done = self.driver.run(ARGUMENTS)
+        assert done.status is not None
+        return Run(self.host.name, FIX, done.status, done.stdout, done.stderr)
 
 
 @contextmanager
@@ -170,26 +165,18 @@ def ground(prepare: Callable[[Host], None]) -> Iterator[Ground]:
         host.sh(SAVE)
         host.sh(RESTORE)
         before = look(host)
-        run = drive(host, 0, "count")
-        assert run.status == 0, run
-        assert all(step["result"] == "done" for step in run.report["applied"]), run.stdout
-        assert run.report["plan"]["steps"] == [], run.stdout
-        yield Ground(host, before, look(host), tuple(run.points), run.status)
+        with driver(_started(host), "agent.cli:main", ENVIRONMENT) as driving:
+            run = driving.run(ARGUMENTS, 0, "count")
+            assert run.status == 0, run
+            assert all(step["result"] == "done" for step in run.report["applied"]), run.stdout
+            assert run.report["plan"]["steps"] == [], run.stdout
+            yield Ground(host, driving, before, look(host), tuple(run.points))
 
 
-def drive(host: Host, at: int, how: str, arguments: Sequence[str] = FIX) -> Driven:
-    env = {
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "PYTHONPATH": AGENT_HOME,
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    argv = ["/usr/bin/python3", "-m", "agent", *arguments, "--format", "json"]
-    asked = json.dumps({"argv": argv, "env": env, "at": at, "how": how})
-    done = host.run(["/usr/bin/python3", "-B", "/root/driver.py"], stdin=asked, timeout=120)
-    if "seccomp: " in done.stderr:
-        pytest.skip(f"system calls cannot be watched here: {done.stderr}")
-    assert done.returncode == 0, done
-    return Driven(**json.loads(done.stdout))
+def _started(host: Host) -> subprocess.Popen[bytes]:
+    argv = ["/usr/bin/python3", "-B", "/root/driver.py", "agent"]
+    env = {"PYTHONPATH": AGENT_HOME}
+    return host.spawn(argv, env=env, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def look(host: Host) -> Look:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tests.crash.ground import FIX, NEIGHBOURS, SHARED, WHOLE, Ground, Look, look
-from tests.lab.provision import AUTHORIZED_KEYS, KNOWN_HOSTS, NOVA_HOME, Run, agent
+from tests.crash.ground import NEIGHBOURS, SHARED, WHOLE, Ground, Look, look
+from tests.lab.provision import AUTHORIZED_KEYS, KNOWN_HOSTS, NOVA_HOME, Run
 
 PRIVATE = f"{NOVA_HOME}/.ssh/id_ed25519"
 BACKUPS = "/var/lib/resize-agent/backups"
@@ -86,7 +86,7 @@ def in_the_end(ground: Ground, point: int = 0) -> Iterator[str]:
     That there is nothing to do is in the report of the first; the second, which takes as long, is run at every fifth point.
     """
     host = ground.host
-    run = agent(host, *FIX)
+    run = ground.fix()
     if run.status != 0 or run.steps or any(result != "done" for _, _, result in run.applied):
         yield f"the next --fix does not finish: {run}"
     seen = look(host)
@@ -94,7 +94,7 @@ def in_the_end(ground: Ground, point: int = 0) -> Iterator[str]:
     yield from _names(ground, seen)
     yield from _usable(ground, run)
     if point % 5 == 0:
-        again = agent(host, *FIX)
+        again = ground.fix()
         if again.status != 0 or again.applied:
             yield f"another --fix is not quiet: {again}"
         touched = seen.names ^ look(host).names

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.crash import judge
-from tests.crash.ground import FIX, Driven, Ground, changed, ground, look, raw
+from tests.crash.driving import Driven
+from tests.crash.ground import FIX, Ground, changed, ground, look, raw
 from tests.lab.provision import NOVA_HOME, agent
 
 pytestmark = pytest.mark.lab

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash import work
+from tests.crash.driving import Driven, Driver, driver
 from tests.host.ground import ground
 
 pytestmark = [
@@ -23,6 +23,7 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
+IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 KILLS = ("all", "self", "main", "torn")
 ERRORS = tuple(f"{e}{more}" for e in ("ENOSPC", "EDQUOT", "EROFS", "EIO") for more in ("", "+"))
 PUBLIC = re.compile(rb"ssh-ed25519 AAAA[A-Za-z0-9+/]{64} nova@compute1\n")
@@ -36,8 +37,15 @@ class Tree:
     """`points` are those of an undisturbed run, `after` the names it leaves."""
 
     root: Path
+    driver: Driver
     points: tuple[str, ...]
     after: frozenset[str]
+
+    def driven(self, at: int, how: str) -> Driven:
+        return self.driver.run([str(self.root)], at, how)
+
+    def again(self) -> Driven:
+        return self.driver.run([str(self.root)])
 
     def put_back(self) -> None:
         for each in self.root.iterdir():
@@ -46,32 +54,28 @@ class Tree:
 
 
 @pytest.fixture(scope="module")
-def tree() -> Iterator[Tree]:
-    with ground() as root:
+def tree(driving: Driver) -> Iterator[Tree]:
+    with ground(IN_MEMORY) as root:  # a thousand runs on a disk are a hundred thousand times fsync
         work.plant(root)
-        run = driven(root, 0, "count")
-        assert run["status"] == 0, run
-        yield Tree(root, tuple(run["points"]), listed(root))
+        run = driving.run([str(root)], 0, "count")
+        assert run.status == 0, run
+        yield Tree(root, driving, tuple(run.points), listed(root))
 
 
-def environment() -> dict[str, str]:
-    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(HERE.parents[1])}
-
-
-def driven(root: Path, at: int, how: str) -> dict:
-    argv = [sys.executable, "-B", "-m", "tests.crash.work", str(root)]
-    asked = json.dumps({"argv": argv, "env": environment(), "at": at, "how": how})
-    command = [sys.executable, "-B", str(HERE / "driver.py")]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, cwd="/")
-    if "seccomp: " in done.stderr:
-        pytest.skip(f"system calls cannot be watched here: {done.stderr}")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def again(root: Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-B", "-m", "tests.crash.work", str(root)]
-    return subprocess.run(argv, capture_output=True, text=True, env=environment(), cwd="/")
+@pytest.fixture(scope="module")
+def driving() -> Iterator[Driver]:
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(HERE.parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, "-B", str(HERE / "driver.py"), "agent", "tests.crash.work"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+    )
+    with driver(process, "tests.crash.work:main", environment) as each:
+        yield each
 
 
 def listed(root: Path) -> frozenset[str]:
@@ -111,16 +115,16 @@ def at_once(root: Path) -> Iterator[str]:
 
 
 def in_the_end(tree: Tree) -> Iterator[str]:
-    done = again(tree.root)
-    if done.returncode:
+    done = tree.again()
+    if done.status:
         yield f"the next run does not finish: {done.stdout}{done.stderr}"
     yield from at_once(tree.root)
     left = listed(tree.root)
     if left != tree.after:
         yield f"other than undisturbed: {sorted(left - tree.after)} for {sorted(tree.after - left)}"
     yield from keys(tree.root)
-    quiet = again(tree.root)
-    if quiet.stdout or quiet.returncode:
+    quiet = tree.again()
+    if quiet.stdout or quiet.status:
         yield f"another run is not quiet: {quiet.stdout}{quiet.stderr}"
 
 
@@ -168,10 +172,10 @@ def test_no_byte_is_lost_and_the_next_run_finishes(tree: Tree, ways: Sequence[st
     broken, points = [], some(tree, ways)
     for point, how in points:
         tree.put_back()
-        run = driven(tree.root, point, how)
+        run = tree.driven(point, how)
         problems = list(at_once(tree.root)) if how != "torn" else []
-        if how[0] == "E" and run["status"] not in (0, 1):
-            problems.append(f"status {run['status']}: {run['stderr'][-800:]}")
+        if how[0] == "E" and run.status not in (0, 1):
+            problems.append(f"status {run.status}: {run.stderr[-800:]}")
         problems += in_the_end(tree)
         broken += [f"{how} at {point}, {tree.points[point]}: {problem}" for problem in problems]
     print(f"{', '.join(ways)}: {len(points)} disturbances at {len(tree.points)} points")

@@ -114,7 +114,8 @@ def own_key_accepted(root: Path) -> Iterator[Action]:
             yield HaveLines(ACCEPTED, (line,), (), 0o600, who.pw_uid, who.pw_gid, text)
 
 
-def main(root: Path) -> int:
+def main(arguments: list[str]) -> int:
+    root = Path(arguments[0])
     host = Host(str(root))
     who = pwd.getpwnam("nobody")
     account = Account("nobody", who.pw_uid, who.pw_gid, P("/home"), P("/bin/sh"), (who.pw_gid,))
@@ -132,4 +133,4 @@ def main(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Optional
 
 import pytest
 
@@ -18,11 +19,11 @@ NOVA_ID, OTHER_ID = 64060, 64061
 
 
 @contextmanager
-def ground() -> Iterator[Path]:
+def ground(where: Optional[str] = None) -> Iterator[Path]:
     """Not under pytest's own directory, which only its owner may enter, and itself without the sticky bit: in a sticky
     directory the kernel (fs.protected_regular) refuses what is refused nowhere else.
     """
-    place = Path(os.path.realpath(tempfile.mkdtemp(prefix="resize-agent-test-")))
+    place = Path(os.path.realpath(tempfile.mkdtemp(prefix="resize-agent-test-", dir=where)))
     place.chmod(0o755)
     try:
         yield place
