@@ -6,6 +6,7 @@
 # make deb rpm wheel  packages, into dist/
 # make scenarios-random  an hour of random combinations of those faults
 # make crash      --fix killed, torn and starved at every system call (hours)
+# make hostile    nova against root: every trick, and 20 000 swaps of each kind while root writes
 # make bench      CPU of one local check against its floor
 
 SHELL := /bin/sh
@@ -15,7 +16,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resize-agent
 VENV := $(CACHE)/venv-$(shell sha256sum $(REQUIREMENTS) | cut -c1-12)
 PYTHON := $(VENV)/bin/python
 
-.PHONY: test test-all test-versions deb rpm wheel scenarios scenarios-random crash demo bench lint setup
+.PHONY: test test-all test-versions deb rpm wheel scenarios scenarios-random crash hostile demo bench lint setup
 
 test: setup
 	@tests/run $(PYTHON) -m pytest -m "not slow"
@@ -47,6 +48,9 @@ scenarios-random: setup
 
 crash: setup
 	@tests/run $(PYTHON) -m pytest tests/crash
+
+hostile: setup
+	@tests/run $(PYTHON) -m pytest tests/hostile
 
 demo:
 	@tests/setup demo

@@ -57,7 +57,7 @@ def killed_after(host: Host, seconds: float) -> None:
     host.run(argv, env={"PYTHONPATH": AGENT_HOME, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
-@pytest.mark.parametrize("rounds", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_kill_at_any_moment_loses_no_byte(fleet: Fleet, rounds: int) -> None:
     seed = os.environ.get("CRASH_SEED", str(random.SystemRandom().randrange(1 << 32)))
     print(f"CRASH_SEED={seed}")
