@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Union
 
-from agent.formats import keys, places, ssh_output
+from agent.formats import keys, places, ssh_blocks, ssh_output
 from agent.formats.escape import visible
 from agent.host import Host
 from agent.model import (
@@ -26,7 +26,6 @@ from agent.observe.accounts import People
 Seen = Union[File, Absent, Unreadable]
 Config = Union[ClientConfig, Absent, Unreadable]
 SSH_CONFIG = PurePosixPath("/etc/ssh/ssh_config")
-_SELECTIVE = ("host", "match")
 _ASKING = 10.0  # seconds
 _MOST_ASKED = (
     30  # `ssh -G` is asked for each peer only where Host or Match blocks could tell them apart
@@ -106,17 +105,7 @@ def _tells_apart(host: Host, account: Account) -> bool:
     own = account.home / places.SSH_DIRECTORY / "config"
     seen = [host.file(p) for p in (SSH_CONFIG, *dropped) if p != places.DROP_IN]
     seen += host.files_as(account, [own], content=True).values()
-    return any(_selects(s.content) for s in seen if isinstance(s, File) and s.content)
-
-
-def _selects(text: bytes) -> bool:
-    for line in text.decode("utf-8", "replace").splitlines():
-        words = line.replace("=", " ").split()
-        if words and words[0].lower() in _SELECTIVE and words[1:] not in (["*"], ["all"]):
-            return True
-        if words and words[0].lower() == "include" and "ssh_config.d" not in line:
-            return True
-    return False
+    return any(ssh_blocks.selective(s.content) for s in seen if isinstance(s, File) and s.content)
 
 
 def _identities(
