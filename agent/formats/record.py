@@ -37,7 +37,7 @@ class _Refused(Exception):
 
 
 # A daemon meets the same texts every minute.  More of them than this are read anew each time, in bounded memory.
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)
 def parse(
     path: PurePosixPath, data: bytes, networks: tuple[Network, ...] = ()
 ) -> Union[Record, RecordProblem]:
