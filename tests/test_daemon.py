@@ -105,6 +105,7 @@ def service() -> Iterator[Service]:
         service = Service(place, "--textfile", "/var/lib/agent.prom")
         try:
             service.await_that(lambda: "READY=1" in service.told, "it is ready")
+            service.await_that(lambda: service.report, "its first report")
             yield service
         finally:
             service.close()
