@@ -25,6 +25,7 @@ from agent.model import (
     Scope,
     Snapshot,
     StepResult,
+    Unreadable,
     frozen,
 )
 from agent.observe import observe
@@ -247,6 +248,9 @@ def dial(
     """These peers, and this host itself on every port of `snapshot.listening`; `limit` on the monotonic clock."""
     from agent import rounds
 
+    if isinstance(snapshot.layout, Unreadable):
+        return Dialled()
+    host = host.at(snapshot.layout.client)  # what ssh does there is what Nova meets
     limits = rounds.Limits(request.peer_timeout, limit, want.probe_parallel, request.stop)
     dials, itself = rounds.dial_all(host, snapshot, peers, limits, request.progress)
     return Dialled(dials, itself, rounds.resolved(host, peers, limits))

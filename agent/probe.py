@@ -104,10 +104,9 @@ def _dial(dialer: Dialer, target: Target, *, itself: bool) -> Attempt:
     made = _make_directory(dialer, target, directory)
     attempt = _after(attempt, made, "directory")
     if itself and attempt.reason is None and not _visible(dialer, directory):
-        detail = "mkdir said it succeeded and made nothing"
-        stages = attempt.passed[: _STAGES.index("shell")]
-        reason = "shell_refuses_commands"
-        return replace(attempt, passed=stages, stage="shell", reason=reason, detail=detail)
+        attempt = _made_nothing(dialer, attempt)
+        if attempt.stage == "shell":
+            return attempt
     if attempt.reason is None:
         attempt = replace(attempt, shared=not itself and _visible(dialer, directory))
         if attempt.shared:
@@ -123,6 +122,19 @@ def _dial(dialer: Dialer, target: Target, *, itself: bool) -> Attempt:
         argv = _ssh_argv(target, "rm", "-rf", str(directory))
         attempt = _cleaned(attempt, ("ssh", dialer.clean(argv)), directory)
     return replace(attempt, seconds=round(time.monotonic() - started, 3))
+
+
+def _made_nothing(dialer: Dialer, attempt: Attempt) -> Attempt:
+    """Where nova-compute has a container of its own, sshd's may have another volume: what was made there must go again."""
+    if dialer.host.seat is not None:
+        detail = "mkdir said it succeeded, and there is no such directory where nova-compute lives"
+        stages = attempt.passed[: _STAGES.index("directory")]
+        where = ("directory", "instances_elsewhere")
+    else:
+        detail = "mkdir said it succeeded and made nothing"
+        stages = attempt.passed[: _STAGES.index("shell")]
+        where = ("shell", "shell_refuses_commands")
+    return replace(attempt, passed=stages, stage=where[0], reason=where[1], detail=detail)
 
 
 def _make_directory(

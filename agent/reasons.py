@@ -69,6 +69,7 @@ prediction_disagrees | a real dial passed where we predicted a failure: a bug of
 not_probed | more peers than one run dials: this one was not its turn | name it with --peer, or wait for the next runs
 dial_expired | the last dial is too old to say anything | is `agent daemon` running? it dials every peer in turn; --peer dials one now
 dial_outdated | the peer's record or something here changed since the last dial | wait for the daemon to dial it again, or name it with --peer
+layout_unclear | where nova-compute and sshd live on this host cannot be told | set profile in agent.yaml (docs/layouts.md)
 interrupted | the run ended before this was looked at | run the agent again
 
 # Nova's configuration
@@ -84,6 +85,7 @@ share_not_mounted | a file system belongs on the instances path and is not mount
 # The account
 [here rollback -]
 no_nova_user | the account Nova runs as does not exist | install the distribution's nova-compute package, which creates it with the right uid
+no_login_user | the account that peers log in as does not exist | install what makes it (openstack-nova-migration on RDO), or correct server.user in agent.yaml
 [here rollback shell]
 shell_refuses_commands | the login shell runs no commands | usermod --shell /bin/bash nova, or: agent --fix
 password_expired | the password has expired, so PAM refuses every command | chage -M -1 -d -1 nova
@@ -173,6 +175,8 @@ tool_missing | a program Nova starts is not in nova-compute's PATH | install it 
 rsync_missing_on_peer | rsync is not installed where the copy arrives | apt install rsync
 
 # Instances directory
+[here wrong_disk directory]
+instances_elsewhere | what peers copy here lands in another directory than the one nova-compute has | give the containers of nova-compute and of sshd the same volume at the instances path
 [here error_stopped directory]
 instances_missing | the instances directory does not exist | agent --fix, or: install -d -o nova -g nova -m 755 the directory
 instances_not_directory | the instances path is no directory | move it away

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Optional
 
 from agent.formats import known_hosts, places
@@ -53,34 +52,48 @@ def dial_all(
     try:
         with host.scratch() as scratch:
             payload = os.path.join(scratch, "disk")
-            Path(payload).write_bytes(os.urandom(SIZE))
+            host.put(payload, os.urandom(SIZE))
             words = environment(host, account, config)
             dialer = Dialer(host, account, config, payload, words, limits.command, limits.left)
-            mine = tuple(_self_targets(snapshot, config, scratch))
-            theirs = tuple(_target(snapshot, account, peer, scratch) for peer in peers)
+            mine = tuple(_self_targets(host, snapshot, config, scratch))
+            known = _known(host, snapshot, account, peers, scratch)
+            theirs = tuple(_target(snapshot, peer, known) for peer in peers)
             return _round(dialer, theirs, mine, limits, progress)
     except OSError as error:
         why = f"nobody was dialled: {error.filename or 'a temporary file'}: {error.strerror}"
         return tuple(_not_dialled(host, peer, why) for peer in peers), ()
 
 
-def _target(snapshot: Snapshot, account: Account, peer: Record, scratch: str) -> Target:
+def _target(snapshot: Snapshot, peer: Record, known: str) -> Target:
     """As Nova dials it; where ssh would write down a new host key, it gets a copy of nova's file to read from.
 
     A check must not make ssh trust anybody for good.
     """
     client = snapshot.client_for(peer.address)
     plain = Target(peer.name, peer.address, sharing=_shares(client))
-    if not isinstance(client, ClientConfig) or client.one("stricthostkeychecking") not in _LENIENT:
+    if not _is_lenient(client):
         return plain
+    return replace(plain, options=("-o", f"UserKnownHostsFile={known}"))
+
+
+def _is_lenient(client: object) -> bool:
+    return isinstance(client, ClientConfig) and client.one("stricthostkeychecking") in _LENIENT
+
+
+def _known(
+    host: Host, snapshot: Snapshot, account: Account, peers: Sequence[Record], scratch: str
+) -> str:
+    """The copy of nova's own known_hosts, where some peer needs one.  Raises OSError."""
     path = os.path.join(scratch, f"known_hosts_of_{account.name}")
-    if not os.path.exists(path):
+    clients = (snapshot.client_for(peer.address) for peer in peers)
+    client = next((each for each in clients if _is_lenient(each)), None)
+    if isinstance(client, ClientConfig):
         files = places.known_hosts(client, account)
         seen = (snapshot.file(each) for each in files if account.home in each.parents)
         texts = [each.content for each in seen if isinstance(each, File) and each.content]
-        Path(path).write_bytes(b"\n".join(texts))
-        os.chmod(path, 0o444)  # public keys; to give it to nova alone would need CAP_CHOWN
-    return replace(plain, options=("-o", f"UserKnownHostsFile={path}"))
+        # Public keys; to give it to nova alone would need CAP_CHOWN.
+        host.put(path, b"\n".join(texts), 0o444)
+    return path
 
 
 def _shares(client: object) -> bool:
@@ -176,7 +189,9 @@ def environment(host: Host, account: Account, config: NovaConfig) -> dict[str, s
     return {"PATH": tools.DEFAULT_PATH, "LC_ALL": "C", **nova.environment(host, config, account)}
 
 
-def _self_targets(snapshot: Snapshot, config: NovaConfig, scratch: str) -> Iterable[Target]:
+def _self_targets(
+    host: Host, snapshot: Snapshot, config: NovaConfig, scratch: str
+) -> Iterable[Target]:
     """This host on every port its sshd listens on, with its own host keys in a file of their own."""
     options: tuple[str, ...]
     if not isinstance(snapshot.listening, tuple) or not snapshot.host.host_keys:
@@ -187,8 +202,7 @@ def _self_targets(snapshot: Snapshot, config: NovaConfig, scratch: str) -> Itera
         path = os.path.join(scratch, f"known_hosts_{port}")
         name = known_hosts.lookup_name(config.address, port)
         lines = (known_hosts.entry_line([name], key) for key in snapshot.host.host_keys)
-        Path(path).write_bytes(b"".join(line + b"\n" for line in lines))
-        os.chmod(path, 0o644)
+        host.put(path, b"".join(line + b"\n" for line in lines))
         options = ("-o", f"UserKnownHostsFile={path}", "-o", "GlobalKnownHostsFile=/dev/null")
         options += (
             "-o",

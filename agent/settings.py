@@ -21,11 +21,21 @@ STATE = PurePosixPath("/var/lib/resize-agent")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the site may choose.  Every default is right for a distribution's packages used plainly."""
+    """What the site may choose.  Every default is right for a distribution's packages used plainly.
 
+    Of `client_*` and `server_*` None, or "", means what the profile says.
+    """
+
+    profile: str = "auto"
     user: str = "nova"
     shell: PurePosixPath = PurePosixPath("/bin/bash")
     known_hosts: str = "global"
+    client_run: Optional[str] = None
+    client_container: str = ""
+    server_run: Optional[str] = None
+    server_user: Optional[str] = None
+    server_port: Optional[int] = None
+    deployer_files: str = "report"
     nova_release: Optional[str] = None
     nova_instances_path: Optional[PurePosixPath] = None
     nova_config_files: tuple[PurePosixPath, ...] = ()
@@ -103,6 +113,13 @@ def _each(one: Callable[[Entry], Any]) -> Callable[[Entry], tuple[Any, ...]]:
 
 # key in the file -> (field, converter)
 _KEYS: dict[str, tuple[str, Callable[[Entry], Any]]] = {
+    "profile": ("profile", _choice("auto", "package", "kolla", "rdo", "custom")),
+    "client.run": ("client_run", _choice("host", "nsenter", "exec")),
+    "client.container": ("client_container", _word),
+    "server.run": ("server_run", _choice("host", "nsenter")),
+    "server.user": ("server_user", _word),
+    "server.port": ("server_port", _number(1)),
+    "deployer_files": ("deployer_files", _choice("report", "repair")),
     "user": ("user", _word),
     "shell": ("shell", _path),
     "known_hosts": ("known_hosts", _choice("global", "user")),

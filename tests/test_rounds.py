@@ -8,6 +8,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from agent import rounds
+from agent.host import Host
 from agent.model import Account
 from tests.host.ground import ground, needs_root
 from tests.hosts import a_client, a_host, a_peer, novas
@@ -24,7 +25,8 @@ def lenient_target(scratch: str) -> rounds.Target:
         peers=[PEER], client=a_client(stricthostkeychecking="accept-new"), files=files
     )
     assert isinstance(snapshot.account, Account)
-    return rounds._target(snapshot, snapshot.account, PEER, scratch)
+    known = rounds._known(Host(), snapshot, snapshot.account, [PEER], scratch)
+    return rounds._target(snapshot, PEER, known)
 
 
 def test_a_client_that_would_write_a_host_key_down_gets_a_copy(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Iterable
 from importlib import import_module
 
+from agent import profiles
 from agent.model import Check, CheckResult, Finding, Outcome, Snapshot
 from agent.settings import Settings
 
@@ -25,8 +26,9 @@ def evaluate(
 def _findings(check: Check, snapshot: Snapshot, want: Settings) -> tuple[Finding, ...]:
     found: list[Finding] = []
     try:
-        found.extend(check.evaluate(snapshot, want))
+        seen = profiles.at_login(snapshot, want) if check.of_login else (snapshot, want)
+        found.extend(check.evaluate(*seen))
     except Exception as error:  # one bug of ours must not hide what the other checks found
         text = f"{type(error).__name__}: {error}"
         found.append(Finding(check.id, Outcome.UNKNOWN, text, "check_crashed"))
-    return tuple(found)
+    return profiles.withheld(found, snapshot.layout)

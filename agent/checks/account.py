@@ -33,7 +33,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     subject = f"user {want.user}"
     server = snapshot.server_for("")
     if isinstance(snapshot.account, Absent):
-        yield skipped(subject, f"there is no account {want.user}")
+        yield _absent(snapshot, want)
     elif not snapshot.host.live:
         yield from _in_image(snapshot, want)
     elif isinstance(server, Absent):
@@ -44,6 +44,15 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     else:
         yield _password(snapshot, want, pam=_uses_pam(server))
         yield from _nologin(snapshot, pam=_uses_pam(server))
+
+
+def _absent(snapshot: Snapshot, want: Settings) -> Finding:
+    """nova-compute's own account has a check for itself."""
+    subject = f"user {want.user}"
+    if snapshot.login is None:
+        return skipped(subject, f"there is no account {want.user}")
+    text = f"account {want.user}, which peers log in as, does not exist"
+    return failed(subject, "no_login_user", text)
 
 
 def _in_image(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
@@ -130,4 +139,5 @@ CHECK = Check(
         "A locked password matters only to an sshd without PAM."
     ),
     evaluate=evaluate,
+    of_login=True,
 )

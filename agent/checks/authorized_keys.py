@@ -243,4 +243,5 @@ CHECK = Check(
         "with the same words as twenty other faults."
     ),
     evaluate=evaluate,
+    of_login=True,
 )

@@ -113,4 +113,5 @@ CHECK = Check(
         "each command fails; with a shell that is missing sshd refuses the key."
     ),
     evaluate=evaluate,
+    of_login=True,
 )

@@ -86,9 +86,10 @@ def _before_the_server(snapshot: Snapshot, attempt: Attempt) -> bool:
 
 def _is_accepted(snapshot: Snapshot, attempt: Attempt) -> bool:
     """Whether our own key should have been accepted: only then a refusal is the server's fault."""
-    account, server = snapshot.account, snapshot.server_for(attempt.address)
     if attempt.reason != "permission_denied":
         return True
+    snapshot = snapshot.at_login()
+    account, server = snapshot.account, snapshot.server_for(attempt.address)
     if not isinstance(account, Account) or not isinstance(server, ServerConfig):
         return False
     keys = trust.own_keys(snapshot)
@@ -98,6 +99,7 @@ def _is_accepted(snapshot: Snapshot, attempt: Attempt) -> bool:
 
 def _is_our_own_line(snapshot: Snapshot, attempt: Attempt) -> bool:
     """A command= that no peer's login meets: not sshd's own, and not that of a key which a peer has too."""
+    snapshot = snapshot.at_login()
     account, server = snapshot.account, snapshot.server_for(attempt.address)
     if not isinstance(account, Account) or not isinstance(server, ServerConfig):
         return False

@@ -11,6 +11,7 @@ from agent.model import (
     Check,
     ClientConfig,
     Finding,
+    Layout,
     NovaConfig,
     Role,
     Snapshot,
@@ -44,19 +45,22 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     if isinstance(client, Unreadable) and not asked:
         yield unknown(_SUBJECT, unseen(snapshot), client.reason)
         return
-    general = _notes(client, want)
+    login = snapshot.layout.login if isinstance(snapshot.layout, Layout) else want.user
+    general = _notes(client, want, login)
     yield from (_finding(client, note, None) for note in general)
     if not general:
-        yield passed(_SUBJECT, f"ssh takes it and logs in as {want.user}")
-    yield from _peculiar(snapshot, want, set(general))
+        yield passed(_SUBJECT, f"ssh takes it and logs in as {login}")
+    yield from _peculiar(snapshot, want, login, set(general))
 
 
-def _peculiar(snapshot: Snapshot, want: Settings, general: set[_Note]) -> Iterator[Finding]:
+def _peculiar(
+    snapshot: Snapshot, want: Settings, login: str, general: set[_Note]
+) -> Iterator[Finding]:
     """What a Host or Match block says for the address of one peer only."""
     own = snapshot.nova.host if isinstance(snapshot.nova, NovaConfig) else ""
     for peer in snapshot.records.peers(own):
         client = snapshot.client.get(peer.address, Absent())
-        for note in _notes(client, want):
+        for note in _notes(client, want, login):
             if note not in general:
                 yield _finding(client, note, peer.name)
 
@@ -66,7 +70,7 @@ def _finding(client: _Seen, note: _Note, peer: Optional[str]) -> Finding:
     return say(_SUBJECT, *note, peer=peer)
 
 
-def _notes(client: _Seen, want: Settings) -> list[_Note]:
+def _notes(client: _Seen, want: Settings, login: str) -> list[_Note]:
     if isinstance(client, Unreadable):
         hangs = "took too long" in client.reason
         return [("client_hangs" if hangs else "client_config_invalid", client.reason)]
@@ -80,9 +84,9 @@ def _notes(client: _Seen, want: Settings) -> list[_Note]:
     path = client.one("controlpath", "none")
     if client.one("controlmaster", "false") not in ("false", "no") and path != "none":
         notes.append(("control_master", f"ControlPath is {path}, expected none for {want.user}"))
-    user = client.one("user", want.user)
-    if user != want.user:
-        notes.append(("client_user_differs", f"User is {user}, expected {want.user}"))
+    user = client.one("user", login)
+    if user != login:
+        notes.append(("client_user_differs", f"User is {user}, expected {login}"))
     return notes
 
 

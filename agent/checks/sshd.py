@@ -14,6 +14,7 @@ from agent.model import (
     Check,
     Finding,
     Kind,
+    Layout,
     NovaConfig,
     Role,
     ServerConfig,
@@ -37,6 +38,8 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     if isinstance(server, Absent) and listening:
         text = "an ssh server listens here that is none of this host's own: it cannot be asked"
         yield unknown(_SUBJECT, "not_observed", text)
+    elif isinstance(snapshot.layout, Layout) and snapshot.layout.server_missing:
+        yield failed("sshd port", "sshd_not_running", snapshot.layout.server_missing)
     elif isinstance(server, Absent):
         yield failed(_SUBJECT, "sshd_missing", "no sshd is installed, expected one")
     elif not snapshot.host.live:
@@ -150,4 +153,5 @@ CHECK = Check(
         "subsystem shows only after the guest was powered off."
     ),
     evaluate=evaluate,
+    of_login=True,
 )

@@ -157,4 +157,5 @@ CHECK = Check(
         "somebody else could have replaced it; the client only sees Permission denied."
     ),
     evaluate=evaluate,
+    of_login=True,
 )

@@ -41,8 +41,11 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
         found += _wildcards(snapshot, account, client)
     if isinstance(server, ServerConfig) and isinstance(snapshot.nova, NovaConfig):
         known = _keys_of_hosts(snapshot, snapshot.nova)
-        for each in KeyLists.of(snapshot, account, server).lists if known else ():
-            found += _surplus(each, known)
+        there = snapshot.at_login()
+        login = there.account if known else None
+        if isinstance(login, Account):
+            for each in KeyLists.of(there, login, server).lists:
+                found += _surplus(each, known)
     yield from found
     if not found:
         yield passed(

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import base64
+import copy
 import fcntl
 import hashlib
 import math
 import os
-import socket
 import syslog
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import Any, Callable, Optional, Union
 
-from agent.host import files, impersonate, kernel, names, programs, scratch
+from agent.formats import mounts
+from agent.host import (
+    files,
+    impersonate,
+    kernel,
+    names,
+    network,
+    packing,
+    processes,
+    programs,
+    scratch,
+)
 from agent.host.descend import parent_of
 from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
-from agent.model import Absent, Account, File, Kind, Unreadable
+from agent.model import Absent, Account, File, Seat, Unreadable
 
 # /tmp may be full, or closed to nova, which Nova's own copy would not notice.
 _SCRATCH = ("/run", "/tmp", "/var/tmp")
@@ -44,8 +54,21 @@ class Host:
 
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.realpath(root)
+        self.seat: Optional[Seat] = None
         self.halted: Callable[[], bool] = bool  # asked while a program runs; True ends it
         self.deadline = math.inf  # of the run, on the monotonic clock; no program outlives it
+
+    def at(self, seat: Optional[Seat]) -> Host:
+        """The same machine from inside one of its containers; None is from the machine itself."""
+        if seat == self.seat:
+            return self
+        other = copy.copy(self)
+        other.seat = seat
+        return other
+
+    @property
+    def outside(self) -> Host:
+        return self.at(None)
 
     @property
     def live(self) -> bool:
@@ -78,10 +101,20 @@ class Host:
 
     def file(self, path: PurePosixPath, *, content: bool = True, limit: int = MAX_CONTENT) -> Seen:
         """As ourselves.  Never for a path through a directory that an unprivileged user owns."""
-        return files.look(self.root, path, content=content, limit=limit)
+        if self.seat is None:
+            return files.look(self.root, path, content=content, limit=limit)
+        try:
+            return packing.unpacked(self._call(packing.look, self.root, str(path), content, limit))
+        except OSError as error:
+            return Unreadable(f"{path}: {error.strerror}")
 
     def names(self, path: PurePosixPath) -> Union[tuple[str, ...], Absent, Unreadable]:
-        return files.names(self.root, path)
+        if self.seat is None:
+            return files.names(self.root, path)
+        try:
+            return packing.unpacked_names(self._call(packing.names, self.root, str(path)))
+        except OSError as error:
+            return Unreadable(f"{path}: {error.strerror}")
 
     def files_as(
         self,
@@ -98,15 +131,25 @@ class Host:
         try:
             limit = min(_LOOK_TIMEOUT, self._left())
             answers = impersonate.call(
-                account, limit, _look_all, self.root, words, halted=self.halted
+                account,
+                limit,
+                packing.look_all,
+                self.root,
+                words,
+                halted=self.halted,
+                where=self.seat,
             )
         except impersonate.ChildFailed as error:
             return {path: Unreadable(f"{path}: {error.strerror}") for path in wanted}
-        return {path: _unpacked(answer) for path, answer in zip(wanted, answers)}
+        return {path: packing.unpacked(answer) for path, answer in zip(wanted, answers)}
 
     def call_as(self, account: Account, function: Callable[..., Any], *args: Any) -> Any:
         """Raises impersonate.ChildFailed (an OSError)."""
-        return impersonate.call(account, _LOOK_TIMEOUT, function, *args)
+        return impersonate.call(account, _LOOK_TIMEOUT, function, *args, where=self.seat)
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """As root, in the container."""
+        return impersonate.call(None, _LOOK_TIMEOUT, function, *args, where=self.seat)
 
     def inside(self, path: PurePosixPath) -> str:
         """Where `path` of this host lies for the kernel.  Raises OSError."""
@@ -138,24 +181,26 @@ class Host:
             account=account,
             environment=environment,
             halted=bool if to_its_end else self.halted,
+            where=self.seat,
         )
 
     def addresses(self) -> tuple[str, ...]:
         """Every address on an interface of this host, IPv6 without its zone.  Raises CannotStart."""
-        import psutil
-
         try:
-            interfaces = psutil.net_if_addrs()
+            return network.addresses()
         except OSError as error:
             why = f"this host's own addresses cannot be listed (netlink): {error.strerror}"
             raise CannotStart(why) from None
-        found = (a for each in interfaces.values() for a in each)
-        families = (socket.AF_INET, socket.AF_INET6)
-        return tuple(sorted({a.address.split("%")[0] for a in found if a.family in families}))
 
     def resolve(self, name: str) -> Union[tuple[str, ...], Unreadable]:
         """What ssh would dial for `name`; empty where it does not resolve, Unreadable where nobody answered in time."""
-        return names.addresses(name, self._left(), self.halted)
+        if self.seat is None:
+            return names.addresses(name, self._left(), self.halted)
+        told = self.run(["getent", "ahosts", name])
+        if told.returncode is None:
+            return Unreadable(f"{name} was not looked up in time")
+        lines = (line.split() for line in told.stdout.splitlines())
+        return tuple(dict.fromkeys(words[0].split("%")[0] for words in lines if words))
 
     def user_elsewhere(self, name: str) -> Union[dict[str, Any], Absent, Unreadable]:
         """Of a name service (sssd, LDAP): see names.user."""
@@ -165,29 +210,47 @@ class Host:
         return max(_LEAST, self.deadline - time.monotonic())
 
     def route_address(self) -> Optional[str]:
-        """The source address of a datagram to 192.0.2.0, as oslo_utils.netutils.get_my_ipv4 asks it; nothing is sent."""
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.connect(("192.0.2.0", 80))
-                return str(probe.getsockname()[0])
-        except OSError:
-            return None
+        return network.route_address()
 
     def processes(self, name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """(pid, command line) of every process that is the program `name`, or Python running it."""
-        import psutil
+        """(pid, command line) of every process here that is the program `name`, or Python running it."""
+        own = self._root_device(self._pid)
+        for pid, argv in processes.running(name):
+            theirs = self._root_device(str(pid))
+            if theirs is None or theirs == own:
+                yield pid, argv
 
-        for process in psutil.process_iter():
-            try:
-                argv = tuple(process.cmdline())
-            except psutil.Error:
-                continue
-            if _program(argv) == name:
-                yield process.pid, argv
+    def elsewhere(self, name: str) -> Iterator[int]:
+        """pid of every such process that has another root than the host: in a container."""
+        own = self._root_device(self._pid)
+        for pid, _ in processes.running(name):
+            if self._root_device(str(pid)) not in (None, own):
+                yield pid
+
+    def seat_of(self, pid: int) -> Seat:
+        """Raises OSError where it may not be looked at."""
+        return Seat(pid, processes.namespace(str(pid), "mnt"))
+
+    def shares(self, pid: int, kind: str) -> bool:
+        """Whether a process is in the same namespace (`user`, `net`, ...) as we.  Raises OSError."""
+        return processes.namespace(str(pid), kind) == processes.namespace("self", kind)
+
+    def _root_device(self, pid: str) -> Optional[bytes]:
+        """None where it cannot be seen, as of a process that has ended."""
+        seen = self.outside.file(PurePosixPath(f"/proc/{pid}/mountinfo"))
+        return mounts.root_device(seen.content) if isinstance(seen, File) and seen.content else None
+
+    @property
+    def _pid(self) -> str:
+        return str(self.seat.pid) if self.seat else "self"
+
+    def proc(self, name: str) -> Seen:
+        """A file of proc(5) about what processes here see: `mountinfo`, `net/tcp`."""
+        return self.outside.file(PurePosixPath(f"/proc/{self._pid}/{name}"))
 
     def owner_of_process(self, pid: int) -> Optional[int]:
         """Its real uid, None where it is gone (proc_pid_status(5))."""
-        seen = self.file(PurePosixPath(f"/proc/{pid}/status"))
+        seen = self.outside.file(PurePosixPath(f"/proc/{pid}/status"))
         text = (seen.content or b"") if isinstance(seen, File) else b""
         uids = [line.split() for line in text.splitlines() if line.startswith(b"Uid:")]
         return int(uids[0][1]) if uids and len(uids[0]) > 1 else None
@@ -195,38 +258,21 @@ class Host:
     def changed(self, path: PurePosixPath) -> Optional[float]:
         """When what is at `path` was written last (seconds since 1970); None where nothing is to be seen there."""
         try:
+            if self.seat is not None:
+                return float(self._call(packing.changed, str(path)))
             return os.stat(files.inside(self.root, path)).st_mtime
         except OSError:
             return None
-
-    def started(self, pid: int) -> Optional[float]:
-        """When a process was started, to the second; the program it runs may have been exec'd later."""
-        import psutil
-
-        try:
-            return float(psutil.Process(pid).create_time())
-        except psutil.Error:
-            return None
-
-    def executable(self, pid: int) -> str:
-        """The program file a process runs (proc_pid_exe(5)); "" where that cannot be seen.
-
-        Of a process with more capabilities than ours it cannot (ptrace(2)): the confined daemon sees none of root's.
-        """
-        try:
-            return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-        except OSError:
-            return ""
 
     def environment(self, pid: int, account: Account) -> Optional[dict[str, str]]:
         """Of another process; None where it cannot be read.  Secrets may be in it: keep what you need, no more.
 
         Read as `account`, whose process it should be: a root without CAP_SYS_PTRACE sees only those of its own (ptrace(2)).
         """
-        path = PurePosixPath(f"/proc/{pid}/environ")
-        seen = self.files_as(account, [path], content=True)[path] if self.can_be(account) else None
+        path, host = PurePosixPath(f"/proc/{pid}/environ"), self.outside
+        seen = host.files_as(account, [path], content=True)[path] if self.can_be(account) else None
         if not isinstance(seen, File):
-            seen = self.file(path)
+            seen = host.file(path)
         if not isinstance(seen, File) or seen.content is None:
             return None
         words = (word.decode("utf-8", "replace") for word in seen.content.split(b"\0"))
@@ -248,8 +294,23 @@ class Host:
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """A directory of ours that everybody may pass through and read from; gone afterwards.  Raises OSError."""
-        with scratch.directory(_SCRATCH) as made:
-            yield made
+        if self.seat is None:
+            with scratch.directory(_SCRATCH) as made:
+                yield made
+            return
+        there = str(self._call(scratch.make, _SCRATCH))
+        try:
+            yield there
+        finally:
+            with suppress(OSError):  # with the container it has gone too
+                self._call(scratch.remove, there)
+
+    def put(self, path: str, content: bytes, mode: int = 0o644) -> None:
+        """A file in a scratch directory.  Raises OSError."""
+        if self.seat is None:
+            scratch.put(path, content, mode)
+        else:
+            self._call(scratch.put, path, content, mode)
 
     @contextmanager
     def exclusive(self, name: str, left: Callable[[], float]) -> Iterator[bool]:
@@ -278,36 +339,3 @@ def _locked(descriptor: int, left: Callable[[], float]) -> bool:
             pause.wait(_GLANCE)
         else:
             return True
-
-
-def _program(argv: tuple[str, ...]) -> str:
-    """The name of what a command line runs; of an interpreter the script it was given."""
-    words = [os.path.basename(word.rstrip(":")) for word in argv[:1]]
-    if words and words[0].startswith("python"):
-        words = [os.path.basename(word) for word in argv[1:] if not word.startswith("-")]
-    return words[0] if words else ""
-
-
-def _look_all(root: str, words: list[tuple[str, bool]]) -> list[Any]:
-    return [_packed(files.look(root, PurePosixPath(path), content=text)) for path, text in words]
-
-
-def _packed(seen: Seen) -> Any:
-    if isinstance(seen, Absent):
-        return {"link": seen.link}
-    if isinstance(seen, Unreadable):
-        return seen.reason
-    text = None if seen.content is None else base64.b64encode(seen.content).decode()
-    real = None if seen.real is None else str(seen.real)
-    return [seen.kind.value, seen.mode, seen.uid, seen.gid, seen.size, seen.links, text, real]
-
-
-def _unpacked(answer: Any) -> Seen:
-    if isinstance(answer, dict):
-        return Absent(answer["link"])
-    if isinstance(answer, str):
-        return Unreadable(answer)
-    kind, mode, uid, gid, size, links, text, real = answer
-    content = None if text is None else base64.b64decode(text)
-    where = None if real is None else PurePosixPath(real)
-    return File(Kind(kind), mode, uid, gid, size, links, content, where)

@@ -5,6 +5,7 @@ Or as ourselves, for a call that may hang where no signal of ours is heard.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -13,8 +14,8 @@ import time
 from contextlib import suppress
 from typing import Any, Callable, Optional
 
-from agent.host import kernel, stragglers
-from agent.model import Account
+from agent.host import kernel, seat, stragglers
+from agent.model import Account, Seat
 
 _BURYING = 2.0  # seconds
 _GLANCE = 0.2  # seconds between two questions whether the run was stopped
@@ -26,24 +27,31 @@ class ChildFailed(OSError):
 
 
 def call(
-    account: Account,
+    account: Optional[Account],
     timeout: float,
     function: Callable[..., Any],
     *args: Any,
     halted: Callable[[], bool] = bool,
+    where: Optional[Seat] = None,
 ) -> Any:
-    """`function(*args)` in a forked child that is `account`; the result must be JSON.
+    """`function(*args)` in a forked child that is `account`, in the container of `where`; the result must be JSON.
 
     The child changed its credentials, so the kernel keeps the user from tracing it (prctl(2), PR_SET_DUMPABLE).
-    An OSError of the function is raised here again as ChildFailed with the same errno.
+    An OSError of the function is raised here again as ChildFailed with the same errno.  No account: as ourselves.
     """
     if os.geteuid() != 0:
+        if where is not None or account is None:
+            raise ChildFailed(errno.EPERM, "only root can look into a container")
         if os.geteuid() != account.uid:
             raise ChildFailed(None, f"only root can act as {account.name}")
         return function(*args)
-    with stragglers.ended():
-        answer = _asked(account, timeout, function, args, halted)
-    return _unwrapped(answer, f"looking as {account.name}")
+    who = f"looking as {account.name if account else 'root'}"
+    try:
+        with stragglers.ended(), seat.way_in(where) as way:
+            answer = _asked(account, timeout, way, function, args, halted)
+    except seat.SeatGone as error:
+        raise ChildFailed(error.errno, error.strerror) from None
+    return _unwrapped(answer, who)
 
 
 def aside(
@@ -51,13 +59,14 @@ def aside(
 ) -> Any:
     """The same without becoming anybody: name services are asked in C, where Python hears no signal.  Raises ChildFailed."""
     with stragglers.ended():
-        answer = _asked(None, timeout, function, args, halted)
+        answer = _asked(None, timeout, seat.WayIn(), function, args, halted)
     return _unwrapped(answer, "asking")
 
 
 def _asked(
     account: Optional[Account],
     timeout: float,
+    way: seat.WayIn,
     function: Callable[..., Any],
     args: tuple[Any, ...],
     halted: Callable[[], bool],
@@ -65,7 +74,7 @@ def _asked(
     reading, writing, child = _forked()
     if child == 0:
         os.close(reading)
-        _answer(account, writing, function, args)
+        _answer(account, writing, way, function, args)
     os.close(writing)
     try:
         return _collect(reading, time.monotonic() + timeout, halted)
@@ -99,16 +108,16 @@ def _bury(child: int) -> None:
 def _answer(
     account: Optional[Account],
     writing: int,
+    way: seat.WayIn,
     function: Callable[..., Any],
     args: tuple[Any, ...],
 ) -> None:
     status = 1
     try:
         os.setsid()
-        _close_all_but(writing)
-        if account is not None:
-            _become(account)
+        _close_all_but(writing, *way.descriptors)
         try:
+            _go(way, account)
             answer: Any = {"result": function(*args)}
         except OSError as error:
             answer = {"errno": error.errno, "message": error.strerror or str(error)}
@@ -120,21 +129,26 @@ def _answer(
         os._exit(status)
 
 
-def _become(account: Account) -> None:
+def _go(way: seat.WayIn, account: Optional[Account]) -> None:
+    """Into the container and out of root's skin.  Who asks aside stays what it is."""
+    if account is None and not way.descriptors:
+        return
     kernel.shed_inheritable()
-    os.setgroups(account.groups)
-    os.setresgid(account.gid, account.gid, account.gid)
-    os.setresuid(account.uid, account.uid, account.uid)
+    way.enter_to_look()
+    for descriptor in way.descriptors:
+        os.close(descriptor)
+    if account is not None:
+        seat.become(account)
     os.umask(0o022)
 
 
-def _close_all_but(kept: int) -> None:
+def _close_all_but(*kept: int) -> None:
     """A link to /proc/self/fd/N opens what N is, past every directory above it that keeps the user out."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(nothing, descriptor)
     for descriptor in map(int, os.listdir("/proc/self/fd")):
-        if descriptor > 2 and descriptor != kept:
+        if descriptor > 2 and descriptor not in kept:
             try:
                 os.close(descriptor)
             except OSError:

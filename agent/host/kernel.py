@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any, Optional
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -9,6 +11,7 @@ _VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3, capget(2)
 _WORDS = 6  # two times (effective, permitted, inheritable), 32 bits each
 _INHERITABLE = (2, 5)
 _CAP_KILL = 5  # capabilities(7)
+_CLONE_NEWNS = 0x20000  # setns(2)
 
 
 def adopt_orphans() -> None:
@@ -34,6 +37,19 @@ def shed_inheritable() -> None:
         for n in _INHERITABLE:
             words[n] = 0
         libc.capset(header, words)
+
+
+def enter_mounts(descriptor: int) -> None:
+    """setns(2) into a mount namespace, which Python has from 3.12 on.  Raises OSError."""
+    if hasattr(os, "setns"):
+        os.setns(descriptor, _CLONE_NEWNS)
+        return
+    ctypes = _ctypes()
+    if ctypes is None:
+        raise OSError(errno.ENOSYS, "this Python cannot call setns(2)")
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNS) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def can_end_others() -> bool:

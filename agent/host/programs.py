@@ -9,10 +9,11 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, Callable, Optional
 
-from agent.host import kernel, stragglers
-from agent.model import Account
+from agent.host import kernel, seat, stragglers
+from agent.model import Account, Seat
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C", "TZ": "UTC"}
 # Seconds that others may hold the output when the program has ended.  With -v ssh's own ControlPersist master does, and
@@ -45,25 +46,35 @@ def run(
     account: Optional[Account] = None,
     environment: Optional[Mapping[str, str]] = None,
     halted: Callable[[], bool] = bool,
+    where: Optional[Seat] = None,
 ) -> Completed:
     """Run one program to its end, as `account` where given: uid, gid and groups, nothing inherited.
 
-    What the program leaves running is ended, in its session or out of it.
+    What the program leaves running is ended, in its session or out of it.  A container that has gone is no program that is
+    missing: nothing is learnt, as where our limit ended it.
     """
-    with stragglers.ended():
-        return _run(argv, timeout, account, environment or ENVIRONMENT, halted)
+    try:
+        with stragglers.ended(), seat.way_in(where) as way:
+            return _run(argv, timeout, account, way, environment or ENVIRONMENT, halted)
+    except seat.SeatGone as error:
+        return Completed(None, "", str(error.strerror), 0.0)
 
 
 def _run(
     argv: Sequence[str],
     timeout: float,
     account: Optional[Account],
+    way: seat.WayIn,
     environment: Mapping[str, str],
     halted: Callable[[], bool],
 ) -> Completed:
     started = time.monotonic()
     try:
-        process = _start(argv, account, environment)
+        process = _start(argv, account, way, environment)
+    except (
+        subprocess.SubprocessError
+    ) as error:  # of preexec_fn: not in the container, or not the account
+        return Completed(None, "", str(error), time.monotonic() - started)
     except OSError as error:
         took = time.monotonic() - started
         return Completed(127, "", f"{argv[0]}: {error.strerror}", took, missing=True)
@@ -79,12 +90,18 @@ def _run(
 
 
 def _start(
-    argv: Sequence[str], account: Optional[Account], environment: Mapping[str, str]
+    argv: Sequence[str],
+    account: Optional[Account],
+    way: seat.WayIn,
+    environment: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
     who: dict[str, Any] = {}
     # No PR_SET_NO_NEW_PRIVS: Nova's own ssh may use setuid helpers (ssh-keysign), so the dial must be able to.
     # Python 3.9's user= alone leaves gid and groups of root (measured): all three, always.
-    if account is not None and os.geteuid() == 0:
+    if way.descriptors:
+        kernel.shed_inheritable()
+        who = {"preexec_fn": partial(_move, way, account)}
+    elif account is not None and os.geteuid() == 0:
         kernel.shed_inheritable()
         who = {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
     return subprocess.Popen(
@@ -99,6 +116,13 @@ def _start(
         umask=0o022,
         **who,
     )
+
+
+def _move(way: seat.WayIn, account: Optional[Account]) -> None:
+    """In the child, before the program: into the container first, which only root may."""
+    way.enter()
+    if account is not None:
+        seat.become(account)
 
 
 def _collect(

@@ -16,14 +16,7 @@ _OLD = 3600.0  # seconds
 @contextmanager
 def directory(parents: Sequence[str]) -> Iterator[str]:
     """In the first of `parents` that has room; everybody may pass through and read.  Gone afterwards.  Raises OSError."""
-    for parent in parents:
-        try:
-            made = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-            break
-        except OSError as error:
-            failure = error
-    else:
-        raise failure
+    made = _made(parents)
     held = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(held, fcntl.LOCK_SH)  # as long as we live, whatever kills us
@@ -33,6 +26,33 @@ def directory(parents: Sequence[str]) -> Iterator[str]:
     finally:
         shutil.rmtree(made, ignore_errors=True)
         os.close(held)
+
+
+def make(parents: Sequence[str]) -> str:
+    """The same for a child that ends at once and so can hold nothing: what was left is removed when it is old."""
+    made = _made(parents)
+    os.chmod(made, 0o755)
+    return made
+
+
+def remove(made: str) -> None:
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def put(path: str, content: bytes, mode: int) -> None:
+    """A file in such a directory, for others to read.  Raises OSError."""
+    with open(path, "wb") as stream:
+        stream.write(content)
+        os.fchmod(stream.fileno(), mode)
+
+
+def _made(parents: Sequence[str]) -> str:
+    for parent in parents:
+        try:
+            return tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def _sweep(parent: str, now: float) -> None:

@@ -33,6 +33,7 @@ from agent.model.judged import (
     warned,
     worst,
 )
+from agent.model.layout import PACKAGE, Layout, Seat
 from agent.model.observed import (
     Absent,
     Account,
@@ -42,6 +43,7 @@ from agent.model.observed import (
     Identity,
     Instances,
     Kind,
+    Login,
     Mount,
     NovaConfig,
     Password,
@@ -54,6 +56,7 @@ from agent.model.observed import (
 from agent.model.peers import Attempt, PublicKey, Record, RecordProblem, Records, Storage
 
 __all__ = [
+    "PACKAGE",
     "Absent",
     "Account",
     "Action",
@@ -70,6 +73,8 @@ __all__ = [
     "Identity",
     "Instances",
     "Kind",
+    "Layout",
+    "Login",
     "MakeDirectory",
     "MakeKeyPair",
     "Mount",
@@ -86,6 +91,7 @@ __all__ = [
     "Result",
     "Role",
     "Scope",
+    "Seat",
     "ServerConfig",
     "SetMode",
     "SetOwner",

@@ -67,13 +67,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule, one file in checks/.  `id` is the file's name."""
+    """One rule, one file in checks/.  `id` is the file's name.
+
+    `of_login`: it judges the account that peers log in as, which need not be nova-compute's.
+    """
 
     id: str
     role: Role
     summary: str
     why: str
     evaluate: Callable[[Snapshot, Settings], Iterator[Finding]]
+    of_login: bool = False
 
 
 @dataclass(frozen=True)

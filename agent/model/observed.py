@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Optional, TypeVar, Union
 
+from agent.model.layout import PACKAGE, Layout
 from agent.model.peers import Attempt, PublicKey, Records
 
 K = TypeVar("K")
@@ -221,6 +222,16 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Login:
+    """What peers log in to, where that is another account than Nova's own or lies in another place."""
+
+    account: Union[Account, Absent, Unreadable]
+    password: Union[Password, Absent, Unreadable]
+    files: Mapping[PurePosixPath, Union[File, Absent, Unreadable]]
+    groups: Mapping[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything a check may know.  Frozen; built by observe, archived by archive."""
 
@@ -249,12 +260,28 @@ class Snapshot:
     resolved: Mapping[str, bool] = field(
         default_factory=nothing
     )  # peer's service name -> it resolves here
+    layout: Union[Layout, Unreadable] = PACKAGE
+    login: Optional[Login] = None
 
     @property
     def port(self) -> int:
-        """The port peers dial unless they are told otherwise: 22 where an sshd listens on it."""
+        """The port peers dial unless they are told otherwise: the layout's where an sshd listens on it."""
         listening = self.listening if isinstance(self.listening, tuple) else ()
-        return 22 if not listening or 22 in listening else listening[0]
+        usual = (self.layout.port if isinstance(self.layout, Layout) else None) or 22
+        return usual if not listening or usual in listening else listening[0]
+
+    def at_login(self) -> Snapshot:
+        """The same host as the account sees it that peers log in to."""
+        if self.login is None:
+            return self
+        seen = self.login
+        return replace(
+            self,
+            account=seen.account,
+            password=seen.password,
+            files=seen.files,
+            groups=seen.groups,
+        )
 
     def client_for(self, address: str) -> Union[ClientConfig, Absent, Unreadable]:
         return self.client.get(address, self.client.get("", Unreadable("ssh was not asked")))

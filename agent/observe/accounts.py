@@ -61,7 +61,7 @@ def _account(
         return user_text
     group_bytes = b"" if isinstance(group_text, Unreadable) else group_text
     found = passwd.account(user_text, group_bytes, name)
-    if isinstance(found, Absent) and host.live:
+    if isinstance(found, Absent) and host.live and host.seat is None:
         return _from_name_service(host, name)
     return found
 

@@ -23,7 +23,6 @@ from agent.model import (
 from agent.observe.accounts import People
 
 FSTAB = PurePosixPath("/etc/fstab")
-MOUNTINFO = PurePosixPath("/proc/self/mountinfo")
 EVERYBODYS = PurePosixPath("/proc/1/mountinfo")
 _WITHHELD = "is read-only for this service alone: name it in ReadWritePaths= of its unit and restart resize-agent"
 UNITS = PurePosixPath("/etc/systemd/system")
@@ -145,9 +144,9 @@ def _mount(host: Host, real: PurePosixPath) -> tuple[Union[Mount, Unreadable], b
     A confined service has mounts of its own (systemd.exec(5), ProtectSystem=); those of the first process are everybody's,
     where it has the same root as we, which in a container it may not.
     """
-    own, first = host.file(MOUNTINFO), host.file(EVERYBODYS)
+    own, first = host.proc("mountinfo"), host.outside.file(EVERYBODYS)
     if not isinstance(own, File) or own.content is None:
-        return Unreadable(f"{MOUNTINFO} cannot be read"), False
+        return Unreadable("its mounts cannot be seen (proc(5), mountinfo)"), False
     ours = theirs = mounts.mount_of(mounts.mountinfo(own.content), real)
     table = first.content if isinstance(first, File) and first.content else b""
     if table and mounts.root_device(table) == mounts.root_device(own.content):

@@ -11,7 +11,7 @@ from typing import Optional, Union
 
 from agent.formats import keys, places, sockets, ssh_output
 from agent.formats.escape import visible
-from agent.host import Host
+from agent.host import Host, processes
 from agent.model import Absent, Account, File, PublicKey, Record, ServerConfig, Unreadable
 from agent.model import Host as Self
 from agent.observe.accounts import People
@@ -59,6 +59,15 @@ def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> D
         tuple(_keys_on_disk(host, general)),
         _files(host, account, [c for c in configs.values() if isinstance(c, ServerConfig)]),
     )
+
+
+def ports(host: Host) -> tuple[int, ...]:
+    """Those that the sshd here is set to; none where it does not say."""
+    daemon = _daemon(host)
+    who = "user=root,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22"
+    arguments = _kept(daemon[1]) if daemon else ()
+    done = host.run([str(SSHD), "-T", "-C", who, *arguments])
+    return ssh_output.server_config(done.stdout).ports if done.ok else ()
 
 
 def _configs(
@@ -111,7 +120,7 @@ def _daemon(host: Host) -> Optional[tuple[int, list[str]]]:
     for pid, argv in host.processes("sshd"):
         # Anybody can call a process sshd: only root's own, running that very program as far as that can be seen, is asked
         # what it was started with.
-        if host.owner_of_process(pid) != 0 or host.executable(pid) not in (str(SSHD), ""):
+        if host.owner_of_process(pid) != 0 or processes.executable(pid) not in (str(SSHD), ""):
             continue
         words = " ".join(argv).partition("[listener]")[0].split()
         if words and ("[listener]" in " ".join(argv) or words[0].endswith("sshd")):
@@ -129,7 +138,7 @@ def _newer(host: Host, config: ServerConfig, pid: int, arguments: Sequence[str])
     written = (seen.content or b"").strip() if isinstance(seen, File) else b""
     since = host.changed(path) if written == str(pid).encode() else None
     if since is None:
-        began = host.started(pid)
+        began = processes.started(pid)
         since = began + _CLOCK if began is not None else None
     names = host.names(_DROP_INS)
     dropped = [_DROP_INS / name for name in names] if isinstance(names, tuple) else []
@@ -178,7 +187,7 @@ def _listening(
     host: Host, config: Union[ServerConfig, None], itself: Self
 ) -> Union[tuple[int, ...], Unreadable]:
     """Those of sshd's ports on which somebody listens for the address that peers dial."""
-    tables = [host.file(PurePosixPath(f"/proc/net/{name}")) for name in ("tcp", "tcp6")]
+    tables = [host.proc(f"net/{name}") for name in ("tcp", "tcp6")]
     texts = [s.content for s in tables if isinstance(s, File) and s.content]
     if not texts:
         return Unreadable("/proc/net/tcp cannot be read")

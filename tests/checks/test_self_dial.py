@@ -4,7 +4,7 @@ import pytest
 
 from agent.checks.self_dial import CHECK
 from agent.model import Absent, Account, Outcome
-from agent.reasons import Side
+from agent.reasons import Impact, Side
 from agent.settings import Settings
 from tests.hosts import KEYS, NOVA_UID, P, a_host, a_key, a_peer, a_server, an_attempt, novas
 
@@ -116,3 +116,12 @@ def test_a_directory_left_behind_is_a_warning_only():
 def test_no_dial_is_skipped_and_says_why(changes, why):
     [finding] = CHECK.evaluate(a_host(self_dials=(), **changes), Settings())
     assert finding.outcome is Outcome.SKIP and why in finding.message
+
+
+def test_a_volume_that_the_containers_do_not_share_loses_a_disk() -> None:
+    stages = ("resolve", "connect", "banner", "host_key", "auth", "shell")
+    met = an_attempt(passed=stages, stage="directory", reason="instances_elsewhere", detail="x")
+
+    (finding,) = CHECK.evaluate(a_host(self_dials=(met,)), Settings())
+
+    assert (finding.outcome, finding.impact) == (Outcome.FAIL, Impact.WRONG_DISK)

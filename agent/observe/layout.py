@@ -1,0 +1,106 @@
+"""Where nova-compute and sshd live on this host: what speaks for one layout or another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Union
+
+from agent import profiles
+from agent.formats import ssh_output
+from agent.host import Host
+from agent.model import Absent, Account, File, Layout, Seat, Unreadable
+from agent.observe import accounts, nova, server
+from agent.profiles import Dwelling, Evidence
+from agent.settings import Settings
+
+KOLLA = (PurePosixPath("/etc/kolla/nova-compute"), PurePosixPath("/etc/kolla/nova-ssh"))
+MIGRATION = PurePosixPath("/etc/nova/migration")
+# Names that engines give the control groups of their containers (docker, podman, CRI-O, containerd, LXC).
+_ENGINES = re.compile(rb"docker|libpod|crio|containerd|kubepods|lxc|machine\.slice")
+_USERS_OWN = b"user.slice"
+_ASKING = 10.0  # seconds
+_CONFIGURED = re.compile(rb"^[ \t]*user[ \t=]+\"?([^\s\"]+)", re.IGNORECASE | re.MULTILINE)
+
+
+def find(host: Host, want: Settings) -> Union[Layout, Unreadable]:
+    return profiles.decide(_evidence(host, want), want)
+
+
+def _evidence(host: Host, want: Settings) -> Evidence:
+    here = host.live and any(True for _ in host.processes(nova.PROGRAM))
+    computes = _dwellings(host, nova.PROGRAM) if host.live else ()
+    return Evidence(
+        compute_here=here,
+        computes=computes,
+        sshds=tuple(_sshds(host)) if computes else (),
+        kolla=next((str(p) for p in KOLLA if isinstance(host.file(p, content=False), File)), ""),
+        logs_in_as="" if computes else _logs_in_as(host, want),
+    )
+
+
+def _dwellings(host: Host, program: str) -> tuple[Dwelling, ...]:
+    """One for each mount namespace."""
+    found: dict[int, Dwelling] = {}
+    for pid in host.elsewhere(program):
+        each = _dwelling(host, pid)
+        if each is not None:
+            found.setdefault(each.seat.namespace or -pid, each)
+    return tuple(found.values())
+
+
+def _dwelling(host: Host, pid: int) -> Union[Dwelling, None]:
+    """None where it is somebody's own: any user can make a user namespace, and in it call a process as they like."""
+    try:
+        seat, stranger = host.seat_of(pid), not host.shares(pid, "user")
+        apart = not host.shares(pid, "net")
+    except OSError as error:
+        why = f"the container of process {pid} cannot be looked into: {error.strerror}"
+        return Dwelling(Seat(pid, 0), why) if _is_engines(host, pid) else None
+    if stranger:
+        why = f"the container of process {pid} has users of its own (user_namespaces(7))"
+        return Dwelling(seat, why) if _is_engines(host, pid) else None
+    if apart:
+        return Dwelling(seat, f"the container of process {pid} has a network of its own")
+    return Dwelling(seat)
+
+
+def _is_engines(host: Host, pid: int) -> bool:
+    """Whether a container engine that root runs made it, by its control group."""
+    seen = host.file(PurePosixPath(f"/proc/{pid}/cgroup"))
+    text = (seen.content or b"") if isinstance(seen, File) else b""
+    return _ENGINES.search(text) is not None and _USERS_OWN not in text
+
+
+def _sshds(host: Host) -> Iterator[Dwelling]:
+    """Those that root runs, in containers that share this host's network."""
+    for each in _dwellings(host, "sshd"):
+        if each.trouble or host.owner_of_process(each.seat.pid) != 0:
+            continue
+        yield Dwelling(each.seat, "", server.ports(host.at(each.seat)))
+
+
+def _logs_in_as(host: Host, want: Settings) -> Union[str, Unreadable]:
+    """Empty where there is nothing of RDO's separate account, which is worth no question then."""
+    if isinstance(host.file(MIGRATION, content=False), Absent):
+        return ""
+    account = accounts.read(host, want.user, want.shell).account
+    if not isinstance(account, Account):
+        return ""
+    if not host.live:
+        return _configured(host, account)
+    if not host.can_be(account):
+        return Unreadable(f"only root can ask ssh as {account.name}")
+    done = host.run(["ssh", "-G", "192.0.2.1"], account=account, timeout=_ASKING)
+    if not done.ok:
+        return _configured(host, account)  # what is wrong with it is told by a check of its own
+    return ssh_output.client_config(done.stdout).one("user")
+
+
+def _configured(host: Host, account: Account) -> str:
+    """What nova's own configuration says first, where ssh cannot say it."""
+    path = account.home / ".ssh" / "config"
+    seen = host.files_as(account, [path], content=True)[path]
+    found = _CONFIGURED.search(seen.content) if isinstance(seen, File) and seen.content else None
+    return found[1].decode("utf-8", "replace") if found else ""
