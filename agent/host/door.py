@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import fcntl
-import hashlib
 import math
 import os
 import syslog
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +18,7 @@ from agent.host import (
     files,
     impersonate,
     kernel,
+    locks,
     names,
     network,
     packing,
@@ -35,8 +33,6 @@ from agent.model import Absent, Account, File, Seat, Unreadable
 
 # /tmp may be full, or closed to nova, which Nova's own copy would not notice.
 _SCRATCH = ("/run", "/tmp", "/var/tmp")
-_LOCKS = "/run/resize-agent"  # root's alone: nobody else can hold one of these
-_GLANCE = 0.1  # seconds between two tries for a lock
 _LEAST = 0.1  # seconds; what is asked when the time is up fails at once and says so
 _LOOK_TIMEOUT = 20.0  # seconds for one batch of looks; a dead NFS server must not hang the agent
 
@@ -318,24 +314,5 @@ class Host:
         if not self.privileged:
             yield True  # there is nobody to wait for
             return
-        os.makedirs(_LOCKS, mode=0o700, exist_ok=True)
-        path = os.path.join(_LOCKS, hashlib.sha256(name.encode()).hexdigest()[:32])
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            yield _locked(descriptor, left)
-        finally:
-            os.close(descriptor)
-
-
-def _locked(descriptor: int, left: Callable[[], float]) -> bool:
-    """flock(2) has no time limit of its own."""
-    pause = threading.Event()
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if left() <= 0:
-                return False
-            pause.wait(_GLANCE)
-        else:
-            return True
+        with locks.held(name, left) as ours:
+            yield ours
