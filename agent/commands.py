@@ -18,6 +18,7 @@ from agent.formats.prune import Guarded
 from agent.formats.record import render as record_text
 from agent.host import Host
 from agent.model import Outcome, Report, Scope, Unreadable
+from agent.observe import layout as layouts
 from agent.observe import observe
 from agent.stopping import stoppable
 
@@ -147,11 +148,19 @@ def _config(arguments: argparse.Namespace) -> int:
     host = Host(_directory(arguments.root))
     want = load(host, arguments.config)
     if arguments.what == "show":
-        for key, value, origin in settings.shown(want):
+        for key, value, origin in (*settings.shown(want), _layout(host, want)):
             print(f"{key:<18} {value:<28} # {origin}")
     else:
         print("The configuration is fine.")
     return READY
+
+
+def _layout(host: Host, want: settings.Settings) -> tuple[str, str, str]:
+    """What `profile` comes to on this host, and why."""
+    found = layouts.find(host, want)
+    if isinstance(found, Unreadable):
+        return "(layout)", "unknown", found.reason
+    return "(layout)", found.profile, found.why
 
 
 def _directory(root: str) -> str:

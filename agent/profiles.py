@@ -84,7 +84,7 @@ def decide(seen: Evidence, want: Settings) -> Union[Layout, Unreadable]:
         why=why,
         login=want.server_user or profile.login or want.user,
         port=want.server_port or profile.port,
-        container=want.client_container if run == "exec" else "",
+        container=(want.client_container or "") if run == "exec" else "",
         owner="" if want.deployer_files == "repair" else profile.owner,
         owned=profile.owned,
         qemu=profile.qemu,

@@ -102,10 +102,19 @@ def _verdict(report: Report, style: Style) -> Iterator[str]:
         }[ready]
         colour = {True: "green", False: "red", None: "yellow"}[ready]
         yield f"  {role.value:<12}{sentence}: {style.paint(state, colour)}"
+    yield from _layout(report)
     if report.peers:
         yield f"  {'peers':<12}{_peer_counts(report.peers)}"
     if report.interrupted:
         yield style.paint("  interrupted: what follows is what was found until then", "yellow")
+
+
+def _layout(report: Report) -> Iterator[str]:
+    """Of a distribution's packages used plainly nothing needs to be said."""
+    for check, finding in report.findings():
+        told = finding.message if check.id == "layout" and finding.outcome is Outcome.PASS else ""
+        if told and not told.startswith("package: "):
+            yield from _indented(visible(told, _LIMIT), f"  {'layout':<12}")
 
 
 def _outcomes(report: Report) -> set[Outcome]:

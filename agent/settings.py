@@ -23,7 +23,7 @@ STATE = PurePosixPath("/var/lib/resize-agent")
 class Settings:
     """What the site may choose.  Every default is right for a distribution's packages used plainly.
 
-    Of `client_*` and `server_*` None, or "", means what the profile says.
+    Of `client_*` and `server_*` None means what the profile says.
     """
 
     profile: str = "auto"
@@ -31,7 +31,7 @@ class Settings:
     shell: PurePosixPath = PurePosixPath("/bin/bash")
     known_hosts: str = "global"
     client_run: Optional[str] = None
-    client_container: str = ""
+    client_container: Optional[str] = None
     server_run: Optional[str] = None
     server_user: Optional[str] = None
     server_port: Optional[int] = None
