@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Optional
 
-from agent.formats import ssh_trace
+from agent.formats import engine, ssh_trace
 from agent.formats.escape import visible
 from agent.formats.ssh_failure import Failure, classify
 from agent.host import Completed, Host
@@ -40,7 +40,10 @@ _STAGES = (
 
 @dataclass(frozen=True)
 class Dialer:
-    """What every dial of one run shares.  `payload` is a file nova can read; `left` the seconds the run still has."""
+    """What every dial of one run shares.  `payload` is a file nova can read; `left` the seconds the run still has.
+
+    `engine` is the program and the container's name where the engine itself is to start Nova's lines.
+    """
 
     host: Host
     account: Account
@@ -49,21 +52,28 @@ class Dialer:
     environment: dict[str, str]
     limit: float
     left: Callable[[], float]
+    engine: tuple[str, str] = ("", "")
 
     def run(self, argv: Sequence[str], **extra: str) -> Completed:
         limit = max(0.1, min(self.limit, self.left()))
-        environment = {**self.environment, **extra}
-        return self.host.run(argv, timeout=limit, account=self.account, environment=environment)
+        return self._start(argv, {**self.environment, **extra}, limit, to_its_end=False)
 
     def clean(self, argv: Sequence[str]) -> Completed:
         """What must happen also when the time is up or the run is stopped."""
-        return self.host.run(
-            argv,
-            timeout=min(self.limit, _CLEANING),
-            account=self.account,
-            environment=self.environment,
-            to_its_end=True,
-        )
+        return self._start(argv, self.environment, min(self.limit, _CLEANING), to_its_end=True)
+
+    def _start(
+        self, argv: Sequence[str], words: dict[str, str], limit: float, *, to_its_end: bool
+    ) -> Completed:
+        if not self.engine[0]:
+            return self.host.run(
+                argv, timeout=limit, account=self.account, environment=words, to_its_end=to_its_end
+            )
+        line = engine.execute(*self.engine, self.account.name, words, argv, limit)
+        done = self.host.outside.run(line, timeout=limit, to_its_end=to_its_end)
+        if not done.ok and engine.says_nothing(done.stderr):
+            return replace(done, returncode=None)
+        return replace(done, missing=not done.ok and engine.says_missing(done.stderr))
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,8 @@ def decide(seen: Evidence, want: Settings) -> Union[Layout, Unreadable]:
     name, why = _named(seen, want)
     if not name:
         return Unreadable(why)
+    if want.client_run == "exec" and not want.client_container:
+        return Unreadable("client.run is exec, and client.container does not say in which one")
     profile = PROFILES[name]
     run = want.client_run or ("nsenter" if profile.client == CONTAINER else HOST)
     layout = Layout(

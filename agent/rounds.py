@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -11,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from agent.formats import known_hosts, places
+from agent.formats import engine, known_hosts, places
 from agent.host import Host
-from agent.model import Account, Attempt, ClientConfig, File, NovaConfig, Record, Snapshot
+from agent.model import Account, Attempt, ClientConfig, File, Layout, NovaConfig, Record, Snapshot
 from agent.observe import nova, tools
 from agent.probe import LEFT, SIZE, Dialer, Target, dial
 
@@ -54,7 +55,8 @@ def dial_all(
             payload = os.path.join(scratch, "disk")
             host.put(payload, os.urandom(SIZE))
             words = environment(host, account, config)
-            dialer = Dialer(host, account, config, payload, words, limits.command, limits.left)
+            shared = (host, account, config, payload, words, limits.command, limits.left)
+            dialer = Dialer(*shared, engine=_engine(host, snapshot))
             mine = tuple(_self_targets(host, snapshot, config, scratch))
             known = _known(host, snapshot, account, peers, scratch)
             theirs = tuple(_target(snapshot, peer, known) for peer in peers)
@@ -62,6 +64,17 @@ def dial_all(
     except OSError as error:
         why = f"nobody was dialled: {error.filename or 'a temporary file'}: {error.strerror}"
         return tuple(_not_dialled(host, peer, why) for peer in peers), ()
+
+
+def _engine(host: Host, snapshot: Snapshot) -> tuple[str, str]:
+    """The engine that is to start Nova's lines, and what it calls the container.  Raises OSError where there is none."""
+    name = snapshot.layout.container if isinstance(snapshot.layout, Layout) else ""
+    if not name:
+        return "", ""
+    for path in engine.ENGINES:
+        if isinstance(host.outside.file(path, content=False), File):
+            return str(path), name
+    raise FileNotFoundError(errno.ENOENT, "no docker and no podman", "client.run: exec")
 
 
 def _target(snapshot: Snapshot, peer: Record, known: str) -> Target:

@@ -73,6 +73,7 @@ def test_a_layout_is_told_by_where_nova_compute_lives(
         (replace(KOLLA, kolla=""), "", "not known"),
         (KOLLA, "profile: package", "the profile says on the host"),
         (KOLLA, "profile: rdo", "the profile says on the host"),
+        (KOLLA, "client: {run: exec}", "client.container does not say"),
         (PLAIN, "profile: kolla", "runs in none"),
         (NOTHING, "profile: kolla", "runs in none"),
         (replace(NOTHING, kolla="/etc/kolla/nova-compute"), "", "runs nowhere"),

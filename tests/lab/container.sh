@@ -7,6 +7,9 @@ name=$1
 shift
 base=/run/containers/$name
 mkdir -p "$base/upper" "$base/work" "$base/root"
+# The old /proc is still the host's, so this is the number the host knows us by.
+read -r pid _ </proc/self/stat
+echo "$pid" >"$base/pid"
 mount -t overlay -o "lowerdir=/,upperdir=$base/upper,workdir=$base/work" container "$base/root"
 cd "$base/root"
 mount -t proc proc proc

@@ -36,6 +36,25 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 """
 
 
+# What a container engine's client does as far as the agent asks it.
+ENGINE = """#!/bin/sh
+[ "$1" = exec ] || exit 125
+shift
+while :; do
+    case $1 in
+    --user) user=$2 ;;
+    --env) export "$2" ;;
+    *) break ;;
+    esac
+    shift 2
+done
+pid=$(cat "/run/containers/$1/pid") || { echo "Error: No such container: $1" >&2; exit 1; }
+shift
+echo "$*" >>/run/engine.log
+exec /usr/bin/nsenter -t "$pid" -m -p -r -w -- /usr/sbin/chroot --userspec="$user:" / "$@"
+"""
+
+
 @dataclass(frozen=True)
 class Node:
     """A host and its two containers."""

@@ -128,6 +128,27 @@ def test_the_dial_has_the_configuration_of_nova_compute_s_container(containers: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "status"), [("nova_compute", 0), ("nobody", 3)])
+def test_the_engine_may_be_asked_to_start_nova_s_lines(
+    containers: Deployed, name: str, status: int
+) -> None:
+    host = containers.fleet["compute1"]
+    host.write("/usr/bin/docker", kolla.ENGINE, mode=0o755)
+    host.write("/etc/resize-agent/agent.yaml", f"client: {{run: exec, container: {name}}}\n")
+    try:
+        run = everywhere(containers.fleet)["compute1"]
+    finally:
+        host.sh("rm /usr/bin/docker /etc/resize-agent/agent.yaml")
+
+    assert run.status == status, run
+    if status == 0:
+        started = host.read("/run/engine.log").decode()
+        assert " scp " in started and " ssh -v " in started
+    else:
+        assert run.rows["compute2"]["outcome"] == "unknown", run
+
+
+@pytest.mark.slow
 def test_fix_changes_nothing_that_kolla_owns(containers: Deployed) -> None:
     host = containers.fleet["compute1"]
 
