@@ -17,6 +17,7 @@ from agent.host import Host, key_pair, landing, writing
 from agent.model import (
     Account,
     Action,
+    CheckResult,
     File,
     HaveLines,
     Instances,
@@ -46,11 +47,12 @@ def tidy(host: Host, snapshot: Snapshot) -> None:
     account = snapshot.account
     owners = [os.geteuid(), *([account.uid] if isinstance(account, Account) else [])]
     for directory in sorted(_written_in(snapshot)):
+        door = host.outside if directory == state.BACKUPS else host
         try:
-            if isinstance(account, Account) and host.owner_of(directory) == account.uid != 0:
-                swept = host.call_as(account, landing.sweep, host.root, directory, owners[1:])
+            if isinstance(account, Account) and door.owner_of(directory) == account.uid != 0:
+                swept = door.call_as(account, landing.sweep, door.root, directory, owners[1:])
             else:
-                swept = landing.sweep(host.root, directory, owners)
+                swept = door.act(landing.sweep, door.root, directory, owners)
         except OSError:
             continue  # not there, or not to be entered: then nothing of ours is in it either
         for name in swept:
@@ -60,6 +62,20 @@ def tidy(host: Host, snapshot: Snapshot) -> None:
 def _written_in(snapshot: Snapshot) -> set[PurePosixPath]:
     way = snapshot.instances.way if isinstance(snapshot.instances, Instances) else ()
     return {state.BACKUPS, *(p.parent for p in (*snapshot.files, *(path for path, _ in way)))}
+
+
+def doors(
+    host: Host, snapshot: Snapshot, judged: tuple[CheckResult, ...]
+) -> tuple[tuple[Host, tuple[CheckResult, ...]], ...]:
+    """Where what was judged is to be put right: what peers log in to may live in another container than nova-compute."""
+    layout = snapshot.layout
+    if isinstance(layout, Unreadable) or layout.server_missing:
+        return ((host, ()),)
+    if not layout.split:
+        return ((host.at(layout.client), judged),)
+    inside = tuple(result for result in judged if not result.check.of_login)
+    visited = tuple(result for result in judged if result.check.of_login)
+    return (host.at(layout.client), inside), (host.at(layout.server), visited)
 
 
 def carry_out(plan: Plan, host: Host) -> tuple[StepResult, ...]:
@@ -91,10 +107,10 @@ def perform(action: Action, host: Host) -> str:
         _write(host, action.path, action.uid, action.gid, writing.make_directory, host.root, *where)
         return "made"
     if isinstance(action, SetOwner):
-        writing.set_owner(host.root, action.path, action.uid, action.gid, action.was)
+        host.act(writing.set_owner, host.root, action.path, action.uid, action.gid, action.was)
         return f"was {action.was[0]}:{action.was[1]}"
     if isinstance(action, SetMode):
-        writing.set_mode(host.root, action.path, action.mode, action.was)
+        host.act(writing.set_mode, host.root, action.path, action.mode, action.was)
         return f"was {action.was:04o}"
     if isinstance(action, WriteFile):
         return _replaced(action, host)
@@ -115,7 +131,7 @@ def _write(
         who = Account("the owner", uid, gid, path.parent, PurePosixPath("/bin/sh"), (gid,))
         host.call_as(who, function, *args)
     else:
-        function(*args)
+        host.act(function, *args)
 
 
 def _replaced(action: WriteFile, host: Host) -> str:
@@ -150,7 +166,7 @@ def _edited(action: HaveLines, host: Host) -> str:
         owner = host.owner_of(action.path)
         # Our lines in a file that root owns inside nova's directory: only root can, and does it by descriptor.
         if owner is not None and owner != action.uid:
-            have_lines()
+            host.act(have_lines)
         else:
             _write(host, action.path, action.uid, action.gid, have_lines)
     return said
@@ -162,13 +178,13 @@ def _kept(host: Host, action: Union[WriteFile, HaveLines], old: Optional[bytes])
     if old is None:
         yield "made"
         return
-    backup = state.keep(host, action.path, old, host.now())
+    backup = state.keep(host.outside, action.path, old, host.now())
     try:
         yield _put_back(host, backup, action)
     except OSError as error:
-        if error.errno == errno.ESTALE or writing.holds(host.root, action.path, old):
+        if error.errno == errno.ESTALE or host.act(writing.holds, host.root, action.path, old):
             with suppress(OSError):  # why the step failed is what the operator must hear
-                state.forget(host, backup)
+                state.forget(host.outside, backup)
         raise
 
 
@@ -177,7 +193,8 @@ def _put_back(host: Host, backup: PurePosixPath, action: Union[WriteFile, HaveLi
     owner = host.owner_of(action.path) or host.owner_of_parent(action.path)
     who = f"setpriv --reuid {owner} --regid {action.gid} --clear-groups " if owner else ""
     source, target = (shlex.quote(host.inside(each)) for each in (backup, action.path))
-    return f"to put it back: {who}tee {target} <{source} >/dev/null"
+    there = f"nsenter --target {host.seat.pid} --mount --root " if host.seat else ""
+    return f"to put it back: {there}{who}tee {target} <{source} >/dev/null"
 
 
 def _key_pair(action: MakeKeyPair, host: Host) -> str:

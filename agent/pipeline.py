@@ -111,13 +111,17 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
             for _ in range(_PASSES):
                 snapshot = _without_strangers(observe(host, want), request)
                 _named(snapshot, request)  # a peer nobody knows is refused before a change
-                apply.tidy(host, snapshot)
-                todo = _new(plan.make(_judged(snapshot, want, request)), applied)
-                if not todo.steps or request.stop.is_set():
-                    break
-                results = apply.carry_out(todo, host)
+                results: tuple[StepResult, ...] = ()
+                judged = _judged(snapshot, want, request)
+                for door, part in apply.doors(host, snapshot, judged):
+                    apply.tidy(door, snapshot)
+                    todo = _new(plan.make(part), applied)
+                    if not request.stop.is_set() and _all_done(results):
+                        results += apply.carry_out(todo, door)
                 applied += results
-                if results[-1].result is not Result.DONE:
+                if not results:
+                    break
+                if not _all_done(results):
                     break
         finally:
             _remember(host, applied)
@@ -126,6 +130,10 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
 
 def _without_strangers(snapshot: Snapshot, request: Request) -> Snapshot:
     return snapshot if request.prune is None else prune.pruned(snapshot, request.prune)
+
+
+def _all_done(results: Sequence[StepResult]) -> bool:
+    return all(each.result is Result.DONE for each in results)
 
 
 def _begun(host: Host, request: Request) -> float:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Optional, Union
+from typing import Union
 
-from agent.model import Finding, Layout, Seat, SetShell, Snapshot, Unreadable
+from agent.model import Action, Finding, Layout, Seat, SetShell, Snapshot, Unreadable
 from agent.settings import Settings
 
 HOST, CONTAINER = "host", "container"
 _EVERYTHING = (PurePosixPath("/"),)
+_IMAGE = (PurePosixPath("/etc"),)  # of a container; what lasts lies in its volumes
+_PASSWD = PurePosixPath("/etc/passwd")
 
 
 @dataclass(frozen=True)
@@ -161,17 +163,22 @@ def withheld(found: Iterable[Finding], layout: Union[Layout, Unreadable]) -> tup
 
 
 def _withheld(finding: Finding, layout: Layout) -> Finding:
-    if not layout.owner or not any(_is_owned(action, layout) for action in finding.fix):
+    if not finding.fix:
         return finding
-    told = f"{layout.owner} owns this: correct it there, or set deployer_files: repair in agent.yaml and run: agent --fix"
-    return replace(finding, fix=(), remedy=told)
+    if layout.owner and any(_lies_in(action, layout.owned) for action in finding.fix):
+        told = f"{layout.owner} owns this: correct it there, or set deployer_files: repair in agent.yaml and run: agent --fix"
+        return replace(finding, fix=(), remedy=told)
+    contained = layout.client is not None or layout.server is not None
+    if contained and any(_lies_in(action, _IMAGE) for action in finding.fix):
+        told = "this is part of the container's image, and a new container would be without it: correct it there"
+        return replace(finding, fix=(), remedy=told)
+    return finding
 
 
-def _is_owned(action: object, layout: Layout) -> bool:
-    path: Optional[PurePosixPath] = getattr(action, "path", None)
-    if path is None:
-        return isinstance(action, SetShell) and _EVERYTHING[0] in layout.owned
-    return any(top == path or top in path.parents for top in layout.owned)
+def _lies_in(action: Action, places: tuple[PurePosixPath, ...]) -> bool:
+    """A login shell stands in /etc/passwd."""
+    path = _PASSWD if isinstance(action, SetShell) else action.path
+    return any(top == path or top in path.parents for top in places)
 
 
 def at_login(snapshot: Snapshot, want: Settings) -> tuple[Snapshot, Settings]:

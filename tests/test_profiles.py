@@ -231,6 +231,18 @@ def test_a_site_may_have_it_repaired_all_the_same() -> None:
     assert after.fix == (OURS,)
 
 
+@pytest.mark.parametrize(("action", "planned"), [(NOVAS, True), (SHELL, False), (OURS, False)])
+def test_what_a_new_container_would_be_without_is_not_written(
+    action: HaveLines, planned: bool
+) -> None:
+    told = decide(KOLLA, wanted("deployer_files: repair"))
+
+    (after,) = profiles.withheld([Finding("x", Outcome.FAIL, "y", fix=(action,))], told)
+
+    assert after.fix == ((action,) if planned else ())
+    assert planned or "image" in str(after.remedy)
+
+
 def test_the_port_of_the_layout_is_the_one_that_peers_dial() -> None:
     told = decide(KOLLA, Settings())
 

@@ -55,6 +55,21 @@ def parent_of(root: str, path: PurePosixPath) -> Iterator[tuple[int, str]]:
             os.close(descriptor)
 
 
+def owner_of_parent(root: str, path: PurePosixPath) -> int:
+    """uid of the directory that holds `path`.  Raises OSError."""
+    with parent_of(root, path) as (directory, _):
+        return os.fstat(directory).st_uid
+
+
+def owner_of(root: str, path: PurePosixPath) -> Optional[int]:
+    """uid of what is at `path` itself, None where nothing is.  Raises OSError."""
+    with parent_of(root, path) as (directory, name):
+        try:
+            return os.lstat(name, dir_fd=directory).st_uid
+        except FileNotFoundError:
+            return None
+
+
 def _link(directory: int, name: str) -> Optional[PurePosixPath]:
     if not stat.S_ISLNK(os.lstat(name, dir_fd=directory).st_mode):
         return None

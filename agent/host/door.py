@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional, Union
 
 from agent.formats import mounts
 from agent.host import (
+    descend,
     files,
     impersonate,
     kernel,
@@ -26,7 +27,6 @@ from agent.host import (
     programs,
     scratch,
 )
-from agent.host.descend import parent_of
 from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
 from agent.model import Absent, Account, File, Seat, Unreadable
@@ -100,7 +100,7 @@ class Host:
         if self.seat is None:
             return files.look(self.root, path, content=content, limit=limit)
         try:
-            return packing.unpacked(self._call(packing.look, self.root, str(path), content, limit))
+            return packing.unpacked(self.act(packing.look, self.root, str(path), content, limit))
         except OSError as error:
             return Unreadable(f"{path}: {error.strerror}")
 
@@ -108,7 +108,7 @@ class Host:
         if self.seat is None:
             return files.names(self.root, path)
         try:
-            return packing.unpacked_names(self._call(packing.names, self.root, str(path)))
+            return packing.unpacked_names(self.act(packing.names, self.root, str(path)))
         except OSError as error:
             return Unreadable(f"{path}: {error.strerror}")
 
@@ -143,8 +143,10 @@ class Host:
         """Raises impersonate.ChildFailed (an OSError)."""
         return impersonate.call(account, _LOOK_TIMEOUT, function, *args, where=self.seat)
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """As root, in the container."""
+    def act(self, function: Callable[..., Any], *args: Any) -> Any:
+        """As ourselves, and in a child where that means a container; the result must be JSON.  Raises OSError."""
+        if self.seat is None:
+            return function(*args)
         return impersonate.call(None, _LOOK_TIMEOUT, function, *args, where=self.seat)
 
     def inside(self, path: PurePosixPath) -> str:
@@ -254,9 +256,7 @@ class Host:
     def changed(self, path: PurePosixPath) -> Optional[float]:
         """When what is at `path` was written last (seconds since 1970); None where nothing is to be seen there."""
         try:
-            if self.seat is not None:
-                return float(self._call(packing.changed, str(path)))
-            return os.stat(files.inside(self.root, path)).st_mtime
+            return float(self.act(packing.changed, self.root, path))
         except OSError:
             return None
 
@@ -276,16 +276,12 @@ class Host:
 
     def owner_of_parent(self, path: PurePosixPath) -> int:
         """uid of the directory that holds `path`, found without following a planted link.  Raises OSError."""
-        with parent_of(self.root, path) as (directory, _):
-            return os.fstat(directory).st_uid
+        return int(self.act(descend.owner_of_parent, self.root, path))
 
     def owner_of(self, path: PurePosixPath) -> Optional[int]:
         """uid of what is at `path` itself, None where nothing is.  Raises OSError."""
-        with parent_of(self.root, path) as (directory, name):
-            try:
-                return os.lstat(name, dir_fd=directory).st_uid
-            except FileNotFoundError:
-                return None
+        found: Optional[int] = self.act(descend.owner_of, self.root, path)
+        return found
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
@@ -294,19 +290,16 @@ class Host:
             with scratch.directory(_SCRATCH) as made:
                 yield made
             return
-        there = str(self._call(scratch.make, _SCRATCH))
+        there = str(self.act(scratch.make, _SCRATCH))
         try:
             yield there
         finally:
             with suppress(OSError):  # with the container it has gone too
-                self._call(scratch.remove, there)
+                self.act(scratch.remove, there)
 
     def put(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """A file in a scratch directory.  Raises OSError."""
-        if self.seat is None:
-            scratch.put(path, content, mode)
-        else:
-            self._call(scratch.put, path, content, mode)
+        self.act(scratch.put, path, content, mode)
 
     @contextmanager
     def exclusive(self, name: str, left: Callable[[], float]) -> Iterator[bool]:

@@ -25,9 +25,9 @@ def names(root: str, path: str) -> Any:
     return list(found) if isinstance(found, tuple) else _packed(found)
 
 
-def changed(path: str) -> float:
+def changed(root: str, path: PurePosixPath) -> float:
     """When it was written last.  Raises OSError."""
-    return os.stat(path).st_mtime
+    return os.stat(files.inside(root, path)).st_mtime
 
 
 def unpacked_names(answer: Any) -> Union[tuple[str, ...], Absent, Unreadable]:

@@ -158,6 +158,26 @@ def test_fix_changes_nothing_that_kolla_owns(containers: Deployed) -> None:
 
 
 @pytest.mark.slow
+def test_fix_repairs_in_the_volume_where_it_is_told_to(containers: Deployed) -> None:
+    """Keys that a volume has lost: the host below has no such file and gets none."""
+    keys, host = "/var/lib/nova/.ssh/authorized_keys", containers.fleet["compute2"]
+    compute = containers.nodes["compute2"].compute
+    compute.sh(f"mv {keys} {keys}.gone")
+    host.write("/etc/resize-agent/agent.yaml", "deployer_files: repair\n")
+    try:
+        done = host.agent("--fix")
+        good = agrees(containers, "kolla")
+        written = compute.sh(f"stat -c '%U %a' {keys}; grep -c restrict {keys}").stdout.split()
+    finally:
+        compute.sh(f"mv {keys}.gone {keys}")
+        host.sh("rm /etc/resize-agent/agent.yaml")
+
+    assert good[:2] == (True, "OK"), (done, good)
+    assert written[:2] == ["nova", "600"] and int(written[2]) > 0
+    assert not host.exists("/var/lib/nova")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["profile: package", "profile: rdo"])
 def test_a_nova_compute_in_a_container_is_never_judged_by_the_host(
     containers: Deployed, setting: str
