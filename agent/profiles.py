@@ -56,11 +56,15 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class Dwelling:
-    """A container with a process that matters.  `trouble` is why nobody can look into it; `ports` of an sshd."""
+    """A container with a process that matters.  `trouble` is why nobody looks into it; `ports` of an sshd.
+
+    `apart`: it has a network of its own, so it may well be another compute host (LXC, a test cloud) that happens to live here.
+    """
 
     seat: Seat
     trouble: str = ""
     ports: tuple[int, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,10 @@ def _named(seen: Evidence, want: Settings) -> tuple[str, str]:
     """(profile, what speaks for it), or ("", why it cannot be told)."""
     if want.profile != "auto":
         return want.profile, f"{want.origin.get('profile', 'the configuration')} says so"
-    if seen.computes and seen.compute_here:
+    if seen.compute_here and any(not each.apart for each in seen.computes):
         return "", "nova-compute runs on this host and in a container as well: set profile"
+    if seen.compute_here:
+        return _on_the_host(seen, want)
     if seen.computes and seen.kolla:
         return "kolla", f"nova-compute lives in a container and there is {seen.kolla}"
     if seen.computes and want.client_run in ("nsenter", "exec"):
@@ -117,8 +123,12 @@ def _named(seen: Evidence, want: Settings) -> tuple[str, str]:
             "nova-compute lives in a container of a layout that is not known: "
             "set profile to custom, with client.run, server.run, server.user and server.port"
         )
-    if seen.kolla and not seen.compute_here:
+    if seen.kolla:
         return "", f"{seen.kolla} speaks of Kolla, and nova-compute runs nowhere: start it"
+    return _on_the_host(seen, want)
+
+
+def _on_the_host(seen: Evidence, want: Settings) -> tuple[str, str]:
     if isinstance(seen.logs_in_as, Unreadable):
         return "", f"whom ssh logs in to peers as is not known: {seen.logs_in_as.reason}"
     if seen.logs_in_as == PROFILES["rdo"].login:
@@ -131,15 +141,15 @@ _NOTHING = "nothing on this host speaks of another"
 
 def _client(seen: Evidence, run: str) -> Union[Seat, Unreadable, None]:
     if run == HOST:
-        if seen.computes and not seen.compute_here:
+        if not seen.compute_here and any(not each.apart for each in seen.computes):
             return Unreadable("nova-compute lives in a container, and the profile says on the host")
         return None
     if not seen.computes:
         return Unreadable("the profile says in a container, and nova-compute runs in none")
-    if len(seen.computes) > 1:
-        return Unreadable(f"nova-compute runs in {len(seen.computes)} containers")
-    (only,) = seen.computes
-    return Unreadable(only.trouble) if only.trouble else only.seat
+    found = [each for each in seen.computes if not each.apart] or list(seen.computes)
+    if len(found) > 1:
+        return Unreadable(f"nova-compute runs in {len(found)} containers")
+    return Unreadable(found[0].trouble) if found[0].trouble else found[0].seat
 
 
 def _with_server(layout: Layout, seen: Evidence) -> Union[Layout, Unreadable]:

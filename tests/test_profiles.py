@@ -37,6 +37,7 @@ KOLLA = Evidence(
 RDO = Evidence(compute_here=True, logs_in_as="nova_migration")
 PLAIN = Evidence(compute_here=True)
 NOTHING = Evidence(compute_here=False)
+APART = Dwelling(COMPUTE, "a network of its own", apart=True)
 MIGRATION = Account("nova_migration", 981, 978, P("/"), P("/bin/bash"), (978,), ("nova_migration",))
 
 
@@ -55,6 +56,9 @@ def wanted(text: str) -> Settings:
         (replace(RDO, logs_in_as="nova"), "", "package"),
         (RDO, "profile: package", "package"),
         (PLAIN, "profile: custom", "custom"),
+        (replace(PLAIN, computes=(APART,)), "", "package"),
+        (replace(RDO, computes=(APART,)), "", "rdo"),
+        (replace(NOTHING, computes=(APART,)), "profile: package", "package"),
         (replace(KOLLA, kolla=""), "client: {run: nsenter}", "custom"),
         (replace(PLAIN, kolla="/etc/kolla/nova-ssh"), "", "package"),
     ],
@@ -71,6 +75,7 @@ def test_a_layout_is_told_by_where_nova_compute_lives(
     ("seen", "text", "why"),
     [
         (replace(KOLLA, kolla=""), "", "not known"),
+        (replace(NOTHING, computes=(APART,)), "", "not known"),
         (KOLLA, "profile: package", "the profile says on the host"),
         (KOLLA, "profile: rdo", "the profile says on the host"),
         (KOLLA, "client: {run: exec}", "client.container does not say"),

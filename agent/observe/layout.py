@@ -36,7 +36,7 @@ def _evidence(host: Host, want: Settings) -> Evidence:
         computes=computes,
         sshds=tuple(_sshds(host)) if computes else (),
         kolla=next((str(p) for p in KOLLA if isinstance(host.file(p, content=False), File)), ""),
-        logs_in_as="" if computes else _logs_in_as(host, want),
+        logs_in_as="" if computes and not here else _logs_in_as(host, want),
     )
 
 
@@ -62,7 +62,8 @@ def _dwelling(host: Host, pid: int) -> Union[Dwelling, None]:
         why = f"the container of process {pid} has users of its own (user_namespaces(7))"
         return Dwelling(seat, why) if _is_engines(host, pid) else None
     if apart:
-        return Dwelling(seat, f"the container of process {pid} has a network of its own")
+        why = f"the container of process {pid} has a network of its own"
+        return Dwelling(seat, why, apart=True)
     return Dwelling(seat)
 
 

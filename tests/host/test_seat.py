@@ -12,48 +12,21 @@ import pytest
 
 from agent.host import Host
 from agent.model import Absent, Account, File, Seat, Unreadable
+from tests.host.containers import container
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes a mount namespace"),
 ]
 
-# A root that has the machine's programs and an /etc of its own; `cat` lives as long as the test.
-SCRIPT = """
-set -eu
-mount -t tmpfs -o mode=0755 seat "$1"
-cd "$1"
-for each in bin sbin lib lib64 usr; do
-    [ ! -e "/$each" ] || { mkdir "$each" && mount --rbind "/$each" "$each"; }
-done
-mkdir -m 1777 tmp
-mkdir -p etc run dev old home proc
-mount -t proc proc proc
-touch dev/null
-mount --bind /dev/null dev/null
-echo inside >etc/where
-ln -s /etc/where home/link
-ln -s ../../../../../../etc/where home/up
-echo 'nova:x:42436:42436::/home:/bin/sh' >etc/passwd
-pivot_root . old
-umount -l /old
-echo ready
-exec cat
-"""
 NOVA = Account("nova", 42436, 42436, P("/home"), P("/bin/sh"), (42436, 42401))
 
 
 @pytest.fixture
 def inside(tmp_path: Path) -> Iterator[tuple[Host, int]]:
-    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh", tmp_path]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = subprocess.Popen(argv, **pipes)
-    try:
-        assert process.stdout.readline() == b"ready\n"
+    with container(tmp_path) as pid:
         host = Host()
-        yield host.at(host.seat_of(process.pid)), process.pid
-    finally:
-        process.communicate()
+        yield host.at(host.seat_of(pid)), pid
 
 
 def test_files_are_those_of_the_container(inside: tuple[Host, int]) -> None:
@@ -63,7 +36,7 @@ def test_files_are_those_of_the_container(inside: tuple[Host, int]) -> None:
 
     assert isinstance(seen, File) and seen.content == b"inside\n"
     assert isinstance(host.outside.file(P("/etc/where")), Absent)
-    assert host.names(P("/etc")) == ("passwd", "where")
+    assert host.names(P("/etc")) == ("nova", "passwd", "where")
     assert isinstance(host.names(P("/nowhere")), Absent)
     assert host.changed(P("/etc/where")) is not None and host.changed(P("/nowhere")) is None
 
