@@ -115,3 +115,19 @@ def test_a_service_with_a_mount_namespace_of_its_own_lives_on_the_host() -> None
         assert process.pid not in list(Host().elsewhere("cat"))
     finally:
         process.communicate()
+
+
+def imports() -> bool:
+    """Whether something that is not imported yet can be."""
+    try:
+        import colorsys  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def test_python_imports_nothing_from_a_container(inside: tuple[Host, int]) -> None:
+    host, _ = inside
+
+    assert host.act(imports) is False
+    assert imports()
