@@ -12,6 +12,7 @@ import re
 import shutil
 import stat
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from agent.host.descend import parent_of
@@ -92,7 +93,6 @@ def _removed(directory: int, name: str, found: os.stat_result) -> bool:
         # Never root in a user's directory: who owns that can give any directory in it this name.
         if not found.st_uid == os.fstat(directory).st_uid == os.geteuid():
             return False
-        _withdraw_half(directory, name)
         remove_scratch(f"/proc/self/fd/{directory}/{name}")
         return True
     try:
@@ -103,6 +103,13 @@ def _removed(directory: int, name: str, found: os.stat_result) -> bool:
 
 
 def remove_scratch(made: str) -> None:
+    """With what was made in it and landed only by half."""
+    with suppress(OSError):
+        directory = os.open(os.path.dirname(made), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _withdraw_half(directory, os.path.basename(made))
+        finally:
+            os.close(directory)
     shutil.rmtree(made, ignore_errors=True)
 
 

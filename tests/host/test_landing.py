@@ -132,10 +132,22 @@ def test_a_public_half_that_landed_alone_goes_with_its_scratch_directory(place: 
     assert contents(place) == ["other.pub"]
 
 
-def test_a_pair_that_landed_whole_stays(place: Path) -> None:
+def test_a_public_half_goes_too_where_only_the_child_that_landed_it_was_killed(place: Path) -> None:
+    made = a_pair(place)
+    os.link(f"{made}/key.pub", place / "id.pub")
+    (place / "other.pub").write_bytes(b"public")
+    key_pair.remove_scratch(made)
+    assert contents(place) == ["other.pub"]
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_a_pair_that_landed_whole_stays(place: Path, swept: bool) -> None:
     made = a_pair(place)
     key_pair.land(made, "/id")
-    landing.sweep(str(place), P("/"), [os.geteuid()])
+    if swept:
+        landing.sweep(str(place), P("/"), [os.geteuid()])
+    else:
+        key_pair.remove_scratch(made)
     assert contents(place) == ["id", "id.pub"]
     assert (place / "id").stat().st_nlink == 1
 
