@@ -173,7 +173,7 @@ def _matches_network(address: Address, text: str, member: str) -> bool:
         raise InvalidList("it has an empty member")
     network = parse_network(member)
     if network is None:
-        return Glob.of(member.encode("utf-8", "replace")).matches(text.encode("ascii"))
+        return Glob.of(member.encode("utf-8", "replace")).matches(text.encode("utf-8", "replace"))
     base, bits = network
     shift = base.max_prefixlen - bits
     return base.version == address.version and int(base) >> shift == int(address) >> shift

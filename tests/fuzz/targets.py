@@ -129,7 +129,7 @@ def known_host_keys(data: bytes) -> None:
     wanted = trust.host_trust(HOST, HOST.nova)
     wanted.outdated(data)
     there = {raw.rstrip(b"\r") for _, raw in lines.numbered(data)}
-    for line in wanted.whole_file(data).splitlines():
+    for line in filter(None, wanted.whole_file(data).split(b"\n")):
         names = known_hosts.parse(line)[0].patterns if known_hosts.is_ours(line) else ""
         # Ours, or a shorter list of names of a line that is there, or a @revoked as it is.
         was_there = line in there or any(
