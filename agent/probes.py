@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
@@ -148,9 +149,13 @@ def facts(
     for peer in peers:
         client = snapshot.client_for(peer.address)
         config = configs.setdefault(id(client), _client(client))
-        record = replace(peer, path=_NOWHERE, issued_at="")
-        found[peer.name] = _digest((general, repr(record), config, about.get(peer.name)))
+        found[peer.name] = _digest((general, _content(peer), config, about.get(peer.name)))
     return found
+
+
+@lru_cache(maxsize=8192)  # a daemon asks for the same records every minute
+def _content(record: Record) -> str:
+    return repr(replace(record, path=_NOWHERE, issued_at=""))
 
 
 def facts_here(snapshot: Snapshot, predictions: Iterable[CheckResult]) -> str:

@@ -23,7 +23,7 @@ INTERVAL = 60
 EPOCH = 1_795_336_000.0  # when the first daemon starts
 WATCHED = 60  # targets of whom every dial is kept, besides the dead ones
 FOLLOWED = 100  # hosts that are followed until they have visited everybody
-BUSY = 7200.0  # seconds in which all are: the start is when most is dialled
+BUSY = 3600.0  # seconds in which all are: the start is when most is dialled
 
 
 @dataclass(frozen=True)
