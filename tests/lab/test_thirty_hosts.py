@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from agent import schedule
+from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
 from tests.lab.host import AGENT_HOME, Host, end
 from tests.lab.provision import PEERS, on_each, record
@@ -74,9 +75,8 @@ def watched() -> Iterator[Watched]:
     with Fleet(NAMES, suite="trixie") as fleet, ExitStack() as stack:
         on_each(fleet, prepare)
         fleet.start_sshd()
-        for _ in range(2):  # the first time there are no user keys yet
-            hand_round(fleet)
-            on_each(fleet, lambda host: host.agent("--fix", "--no-probe"))
+        setup_by_hand.key_per_host(fleet)
+        hand_round(fleet)
         watched = Watched(fleet, time.time())
         for host in fleet:
             watched.daemons[host.name] = start(host, stack)
