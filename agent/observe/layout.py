@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Union
+from typing import Optional, Union
 
 from agent import profiles
 from agent.formats import ssh_output
@@ -50,28 +50,29 @@ def _dwellings(host: Host, program: str) -> tuple[Dwelling, ...]:
     return tuple(found.values())
 
 
-def _dwelling(host: Host, pid: int) -> Union[Dwelling, None]:
+def _dwelling(host: Host, pid: int) -> Optional[Dwelling]:
     """None where it is somebody's own: any user can make a user namespace, and in it call a process as they like."""
+    group = _control_group(host, pid)
     try:
         seat, stranger = host.seat_of(pid), not host.shares(pid, "user")
         apart = not host.shares(pid, "net")
     except OSError as error:
         why = f"the container of process {pid} cannot be looked into: {error.strerror}"
-        return Dwelling(Seat(pid, 0), why) if _is_engines(host, pid) else None
+        return None if _USERS_OWN in group else Dwelling(Seat(pid, 0), why)
     if stranger:
         why = f"the container of process {pid} has users of its own (user_namespaces(7))"
-        return Dwelling(seat, why) if _is_engines(host, pid) else None
+        made_by_root = _ENGINES.search(group) and _USERS_OWN not in group
+        return Dwelling(seat, why) if made_by_root else None
     if apart:
         why = f"the container of process {pid} has a network of its own"
         return Dwelling(seat, why, apart=True)
     return Dwelling(seat)
 
 
-def _is_engines(host: Host, pid: int) -> bool:
-    """Whether a container engine that root runs made it, by its control group."""
+def _control_group(host: Host, pid: int) -> bytes:
+    """Which of systemd's slices or of an engine's containers it belongs to (cgroups(7))."""
     seen = host.file(PurePosixPath(f"/proc/{pid}/cgroup"))
-    text = (seen.content or b"") if isinstance(seen, File) else b""
-    return _ENGINES.search(text) is not None and _USERS_OWN not in text
+    return (seen.content or b"") if isinstance(seen, File) else b""
 
 
 def _sshds(host: Host) -> Iterator[Dwelling]:
