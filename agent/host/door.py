@@ -212,18 +212,15 @@ class Host:
 
     def processes(self, name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         """(pid, command line) of every process here that is the program `name`, or Python running it."""
-        own = self._root_device(self._pid)
-        for pid, argv in processes.running(name):
-            theirs = self._root_device(str(pid))
-            if theirs is None or theirs == own:
+        for pid, argv, here in self.everywhere(name):
+            if here:
                 yield pid, argv
 
-    def elsewhere(self, name: str) -> Iterator[int]:
-        """pid of every such process that has another root than the host: in a container."""
+    def everywhere(self, name: str) -> Iterator[tuple[int, tuple[str, ...], bool]]:
+        """The same of the whole machine, and whether it is here: one with another root is in a container."""
         own = self._root_device(self._pid)
-        for pid, _ in processes.running(name):
-            if self._root_device(str(pid)) not in (None, own):
-                yield pid
+        for pid, argv in processes.running(name):
+            yield pid, argv, self._root_device(str(pid)) in (None, own)
 
     def seat_of(self, pid: int) -> Seat:
         """Raises OSError where it may not be looked at."""

@@ -29,8 +29,7 @@ def find(host: Host, want: Settings) -> Union[Layout, Unreadable]:
 
 
 def _evidence(host: Host, want: Settings) -> Evidence:
-    here = host.live and any(True for _ in host.processes(nova.PROGRAM))
-    computes = _dwellings(host, nova.PROGRAM) if host.live else ()
+    here, computes = _whereabouts(host, nova.PROGRAM) if host.live else (False, ())
     return Evidence(
         compute_here=here,
         computes=computes,
@@ -40,14 +39,14 @@ def _evidence(host: Host, want: Settings) -> Evidence:
     )
 
 
-def _dwellings(host: Host, program: str) -> tuple[Dwelling, ...]:
-    """One for each mount namespace."""
+def _whereabouts(host: Host, program: str) -> tuple[bool, tuple[Dwelling, ...]]:
+    """Whether it runs on the host itself, and one container for each mount namespace in which it does."""
     found: dict[int, Dwelling] = {}
-    for pid in host.elsewhere(program):
-        each = _dwelling(host, pid)
+    seen = [(pid, here) for pid, _, here in host.everywhere(program)]
+    for each in (_dwelling(host, pid) for pid, here in seen if not here):
         if each is not None:
-            found.setdefault(each.seat.namespace or -pid, each)
-    return tuple(found.values())
+            found.setdefault(each.seat.namespace or -each.seat.pid, each)
+    return any(here for _, here in seen), tuple(found.values())
 
 
 def _dwelling(host: Host, pid: int) -> Optional[Dwelling]:
@@ -77,7 +76,8 @@ def _control_group(host: Host, pid: int) -> bytes:
 
 def _sshds(host: Host) -> Iterator[Dwelling]:
     """Those that root runs, in containers that share this host's network."""
-    for each in _dwellings(host, "sshd"):
+    _, found = _whereabouts(host, "sshd")
+    for each in found:
         if each.trouble or host.owner_of_process(each.seat.pid) != 0:
             continue
         yield Dwelling(each.seat, "", server.ports(host.at(each.seat)))

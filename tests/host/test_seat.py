@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +11,20 @@ from pathlib import PurePosixPath as P
 
 import pytest
 
+from agent import apply
 from agent.host import Host
-from agent.model import Absent, Account, File, Seat, Unreadable
+from agent.model import (
+    Absent,
+    Account,
+    File,
+    HaveLines,
+    MakeDirectory,
+    MakeKeyPair,
+    Seat,
+    SetMode,
+    SetOwner,
+    Unreadable,
+)
 from tests.host.containers import container
 
 pytestmark = [
@@ -98,7 +111,7 @@ def test_a_container_that_has_gone_is_no_missing_program_and_no_missing_file(
 def test_processes_are_told_apart_by_their_root(inside: tuple[Host, int]) -> None:
     host, pid = inside
 
-    assert pid in list(host.outside.elsewhere("cat"))
+    assert (pid, False) in [(p, here) for p, _, here in host.outside.everywhere("cat")]
     assert pid not in [each for each, _ in host.outside.processes("cat")]
     assert pid in [each for each, _ in host.processes("cat")]
     assert host.outside.shares(pid, "user") and host.outside.shares(pid, "net")
@@ -112,7 +125,7 @@ def test_a_service_with_a_mount_namespace_of_its_own_lives_on_the_host() -> None
     try:
         assert process.stdout.readline() == b"ready\n"
         assert process.pid in [pid for pid, _ in Host().processes("cat")]
-        assert process.pid not in list(Host().elsewhere("cat"))
+        assert (process.pid, False) not in [(p, here) for p, _, here in Host().everywhere("cat")]
     finally:
         process.communicate()
 
@@ -131,3 +144,33 @@ def test_python_imports_nothing_from_a_container(inside: tuple[Host, int]) -> No
 
     assert host.act(imports) is False
     assert imports()
+
+
+def test_steps_of_a_fix_are_carried_out_there(inside: tuple[Host, int]) -> None:
+    host, _ = inside
+    host.run(["sh", "-c", "chown 42436:42436 /home; mkdir -m 775 /etc/mine"])
+    keys = P("/home/.ssh/authorized_keys")
+
+    apply.perform(MakeDirectory(P("/home/.ssh"), 0o700, 42436, 42436), host)
+    apply.perform(HaveLines(keys, (b"ssh-ed25519 AAAA x",), (), 0o600, 42436, 42436, None), host)
+    apply.perform(SetMode(P("/etc/mine"), 0o755, 0o775), host)
+    apply.perform(SetOwner(P("/etc/mine"), 42436, 42436, (0, 0)), host)
+
+    seen = host.run(["stat", "-c", "%u %a", "/home/.ssh", str(keys), "/etc/mine"]).stdout
+    assert seen.split("\n")[:3] == ["42436 700", "42436 600", "42436 755"]
+    assert host.run(["cat", str(keys)]).stdout == "ssh-ed25519 AAAA x\n"
+    with pytest.raises(OSError) as stale:
+        apply.perform(SetMode(P("/etc/mine"), 0o755, 0o777), host)
+    assert stale.value.errno == errno.ESTALE
+
+
+def test_a_key_pair_is_made_there(inside: tuple[Host, int]) -> None:
+    host, _ = inside
+    host.run(["sh", "-c", "chown 42436:42436 /home"])
+    apply.perform(MakeDirectory(P("/home/.ssh"), 0o700, 42436, 42436), host)
+
+    pair = MakeKeyPair(P("/home/.ssh/id_ed25519"), "nova", 42436, 42436, "nova@compute1", None)
+    made = apply.perform(pair, host)
+
+    assert made.startswith("SHA256:")
+    assert host.names(P("/home/.ssh")) == ("id_ed25519", "id_ed25519.pub")
