@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any, Optional
+from functools import partial
+from typing import Any, Callable, Optional
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3, capget(2)
@@ -39,17 +40,24 @@ def shed_inheritable() -> None:
         libc.capset(header, words)
 
 
-def enter_mounts(descriptor: int) -> None:
-    """setns(2) into a mount namespace, which Python has from 3.12 on.  Raises OSError."""
-    if hasattr(os, "setns"):
-        os.setns(descriptor, _CLONE_NEWNS)
-        return
+def mounts_entrance() -> Callable[[int], None]:
+    """setns(2) into the mount namespace of a descriptor, found here because a forked child should load no library.
+
+    Python has it from 3.12 on.  What is returned raises OSError; so does this where it cannot be found.
+    """
+    pythons = getattr(os, "setns", None)
+    if pythons is not None:
+        return partial(pythons, nstype=_CLONE_NEWNS)
     ctypes = _ctypes()
     if ctypes is None:
         raise OSError(errno.ENOSYS, "this Python cannot call setns(2)")
-    if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNS) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    setns, get_errno = ctypes.CDLL(None, use_errno=True).setns, ctypes.get_errno
+
+    def enter(descriptor: int) -> None:
+        if setns(descriptor, _CLONE_NEWNS) != 0:
+            raise OSError(get_errno(), os.strerror(get_errno()))
+
+    return enter
 
 
 def can_end_others() -> bool:

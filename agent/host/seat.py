@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Optional
 
 from agent.host import kernel
 from agent.model import Account, Seat
@@ -27,13 +27,14 @@ class WayIn:
     """Open descriptors of the namespace and the root; none where there is nowhere to go."""
 
     descriptors: tuple[int, ...] = ()
+    into_mounts: Optional[Callable[[int], None]] = None
 
     def enter(self) -> None:
         """For a child that is about to become another program or to look.  Raises OSError."""
-        if not self.descriptors:
+        if self.into_mounts is None:
             return
         mount, root = self.descriptors
-        kernel.enter_mounts(mount)
+        self.into_mounts(mount)
         os.fchdir(root)
         os.chroot(".")
         os.chdir("/")
@@ -54,10 +55,17 @@ def way_in(seat: Optional[Seat]) -> Iterator[WayIn]:
     opened: list[int] = []
     try:
         opened = _opened(seat)
-        yield WayIn(tuple(opened))
+        yield WayIn(tuple(opened), _entrance())
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def _entrance() -> Callable[[int], None]:
+    try:
+        return kernel.mounts_entrance()
+    except OSError as error:
+        raise SeatGone(error.errno, f"no container can be entered: {error.strerror}") from None
 
 
 def _opened(seat: Seat) -> list[int]:

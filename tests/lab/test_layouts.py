@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab import kolla, oracle, rdo
+from tests.lab import edpm, kolla, oracle, rdo
 from tests.lab.fleet import Fleet
 from tests.lab.provision import Run, everywhere, hand_round, pair_ready
 
@@ -43,6 +43,15 @@ def separate() -> Iterator[Deployed]:
         rdo.deploy(fleet)
         hand_round(fleet)
         yield Deployed(fleet, fleet, {})
+        print(fleet.diagnose())
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Iterator[Deployed]:
+    with Fleet(NAMES) as fleet, ExitStack() as stack:
+        nodes = edpm.deploy(fleet, stack)
+        hand_round(fleet)
+        yield Deployed(fleet, kolla.novas(nodes, stack), nodes)
         print(fleet.diagnose())
 
 
@@ -281,3 +290,27 @@ def test_rdo(separate: Deployed, fault: str, undo: str, verdict: str, reason: st
     assert ready or reason in runs["compute2"].reasons("fail"), runs["compute2"]
     steps = [target for run in runs.values() for _, target in run.steps]
     assert not [t for t in steps if t.startswith(("/etc/nova/migration", "/var/lib/nova/.ssh"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "undo", "verdict", "reason"),
+    [
+        ("true", "true", "OK", ""),
+        ("chmod 0777 /home/nova", "chmod 0755 /home/nova", "R", "strict_modes"),
+    ],
+    ids=["as-deployed", "strict-modes"],
+)
+def test_custom_with_the_host_s_own_sshd(
+    mixed: Deployed, fault: str, undo: str, verdict: str, reason: str
+) -> None:
+    """As EDPM has it: the account that peers log in as is the host's, with a home of its own."""
+    host = mixed.fleet["compute2"]
+    host.sh(fault)
+    try:
+        ready, said, runs = agrees(mixed, "custom")
+    finally:
+        host.sh(undo)
+
+    assert said == verdict, runs
+    assert ready or reason in runs["compute2"].reasons("fail"), runs["compute2"]
