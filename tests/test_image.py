@@ -156,3 +156,14 @@ def test_the_separate_account_of_an_rdo_image_is_told_by_its_files(tree: Path) -
     (layout,) = [c for c in report["checks"] if c["id"] == "layout"]
     assert layout["findings"][0]["message"].startswith("rdo: ")
     assert "nova:/bin/false" in (tree / "etc/passwd").read_text(), report["applied"]
+
+
+def test_the_configuration_says_which_layout_it_comes_to() -> None:
+    with ground() as place:
+        shown = run("config", "show", "--root", an_image(place)).stdout.splitlines()
+        (place / "etc/kolla/nova-compute").mkdir(parents=True)
+        unknown = run("config", "show", "--root", place).stdout.splitlines()
+
+    assert shown[0].split()[:2] == ["profile", "auto"]
+    assert shown[-1].split()[:2] == ["(layout)", "package"]
+    assert unknown[-1].split()[:2] == ["(layout)", "unknown"] and "Kolla" in unknown[-1]

@@ -264,3 +264,17 @@ def test_no_text_whatsoever_reaches_the_terminal_raw(nasty: str) -> None:
 
 def test_a_message_of_megabytes_is_cut() -> None:
     assert len(text(a_report(result(a_failure(message="x " * (1 << 20)))), PLAIN)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [("kolla: nova-compute lives in a container", True), ("package: nothing speaks", False)],
+)
+def test_a_layout_that_is_not_the_packages_own_is_told_in_the_head(
+    message: str, shown: bool
+) -> None:
+    told = result(a_finding(message=message), check="layout", role=Role.BOTH)
+
+    head = "\n".join(lines(a_report(told))[:6])
+
+    assert ("layout" in head) is shown and (message in head) is shown
