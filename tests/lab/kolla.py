@@ -48,7 +48,7 @@ while :; do
     esac
     shift 2
 done
-pid=$(cat "/run/containers/$1/pid") || { echo "Error: No such container: $1" >&2; exit 1; }
+pid=$(cat "/run/containers/$1/pid" 2>/dev/null) || { echo "Error: No such container: $1" >&2; exit 1; }
 shift
 echo "$*" >>/run/engine.log
 exec /usr/bin/nsenter -t "$pid" -m -p -r -w -- /usr/sbin/chroot --userspec="$user:" / "$@"
