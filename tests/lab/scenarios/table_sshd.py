@@ -89,7 +89,7 @@ DAEMON = (
     Fault("C30b-macs-without-overlap", b="cfg 'MACs hmac-md5' 'Ciphers aes128-ctr'"),
     Fault("C35-config-broken-restarted", b="cfg 'NoSuchOption yes'", reason="connection_refused"),
     Fault("C36-config-changed-not-reloaded", b_after="cfg 'AllowUsers root'", reason="sshd_not_reloaded", ci=True),
-    Fault("C36b-config-broken-not-reloaded", b_after="cfg 'NoSuchOption yes'", reason="sshd_unanswered", ci=True),
+    Fault("C36b-config-broken-not-reloaded", b_after="cfg 'NoSuchOption yes'", reason="sshd_unanswered", ci=True, accepted="false not ready: cannot tell, where nothing proves what the running sshd does"),
     Fault("C37-no-host-keys", b="rm /etc/ssh/ssh_host_*"),
     Fault("C38-host-key-mode-ignored", a='sed -i "/^$N /{/ssh-ed25519/!d}" $KH', b="chmod 644 /etc/ssh/ssh_host_ed25519_key"),
     Fault("C39-sshd-stopped", b_after="stop_sshd", reason="sshd_not_running", ci=True),
