@@ -45,6 +45,7 @@ class Daemon:
         self.process = self.host.spawn(argv, env=self._environment)
 
     def signal(self, name: str) -> None:
+        self.told  # noqa: B018  its queue is short
         self.host.sh(f"kill -{name} $(cat /run/daemon.pid)")
 
     def close(self) -> None:
@@ -100,9 +101,11 @@ class Daemon:
         return value
 
     def ended(self) -> int:
-        """Its exit status."""
-        assert self.process is not None
-        return self.process.wait(PATIENCE)
+        """Its exit status.  What it says meanwhile is heard: the queue is short, and what does not fit is lost."""
+        process = self.process
+        assert process is not None
+        self.await_that(lambda: process.poll() is not None, "it ends")
+        return process.wait()
 
 
 @contextlib.contextmanager
