@@ -119,6 +119,8 @@ def daemons(hosts: list[Host], *options: str) -> Iterator[dict[str, Daemon]]:
             stack.callback(made[host.name].close)
         for daemon in made.values():
             daemon.start()
+        for daemon in made.values():
+            daemon.await_that(lambda daemon=daemon: "READY=1" in daemon.told, "it is ready")
         yield made
 
 

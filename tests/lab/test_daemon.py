@@ -58,7 +58,8 @@ def moment(text: str) -> datetime:
 def test_the_manager_hears_when_it_is_ready_and_how_the_host_is(running: Daemons) -> None:
     one = running["compute1"]
     assert "READY=1" in one.told
-    assert one.status.startswith("ready; 2 of 2 peers accept a disk from here; looked at ")
+    ready = "ready; 2 of 2 peers accept a disk from here; looked at "
+    one.await_that(lambda: one.status.startswith(ready), "the host is ready in one line")
 
 
 def test_the_report_is_whole_valid_and_for_three_intervals(running: Daemons) -> None:
