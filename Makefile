@@ -5,7 +5,7 @@
 # make test-versions  the unit tests on Python 3.9 with the oldest libraries and on 3.13 with the newest (root; trees of Debian 11, 13)
 # make deb rpm wheel  packages, into dist/
 # make scenarios-random  an hour of random combinations of those faults
-# make crash      --fix killed, torn and starved at every system call (hours)
+# make crash      --fix killed, torn and starved at every system call (about an hour)
 # make hostile    nova against root: every trick, and 20 000 swaps of each kind while root writes
 # make bench      CPU of one local check against its floor
 
