@@ -6,6 +6,7 @@ import os
 from itertools import count
 from pathlib import PurePosixPath
 
+from agent.host import files
 from agent.host.descend import Refused, parent_of
 from agent.host.landing import SCRATCH, remove_scratch
 
@@ -17,11 +18,19 @@ _NEVER = "{} exists: a private key is never replaced"
 def scratch(root: str, parent: PurePosixPath) -> str:
     """A fresh directory inside `parent` (0700), for a key pair in the making."""
     with parent_of(root, parent / "x") as (directory, _):
-        where = os.readlink(f"/proc/self/fd/{directory}")
+        where = _path_of(directory, root, parent)
         made = os.path.join(where, SCRATCH.format(os.getpid()))
         remove_scratch(made)
         os.mkdir(os.path.basename(made), 0o700, dir_fd=directory)
         return made
+
+
+def _path_of(directory: int, root: str, path: PurePosixPath) -> str:
+    """Where a directory lies.  In a container's /proc a process from outside does not see itself."""
+    try:
+        return os.readlink(f"/proc/self/fd/{directory}")
+    except FileNotFoundError:
+        return files.inside(root, path)
 
 
 def land(made: str, path: str) -> str:

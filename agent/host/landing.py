@@ -93,13 +93,26 @@ def _removed(directory: int, name: str, found: os.stat_result) -> bool:
         # Never root in a user's directory: who owns that can give any directory in it this name.
         if not found.st_uid == os.fstat(directory).st_uid == os.geteuid():
             return False
-        remove_scratch(f"/proc/self/fd/{directory}/{name}")
+        _withdraw_half(directory, name)
+        _remove_whole(directory, name)
         return True
     try:
         os.rmdir(name, dir_fd=directory)  # it was about to get its name
     except OSError:
         return False  # not empty, so not ours
     return True
+
+
+def _remove_whole(directory: int, name: str) -> None:
+    """A scratch directory, by descriptor: it holds files alone.  What cannot be removed stays."""
+    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        with suppress(OSError):
+            for each in os.listdir(inner):
+                os.unlink(each, dir_fd=inner)
+            os.rmdir(name, dir_fd=directory)
+    finally:
+        os.close(inner)
 
 
 def remove_scratch(made: str) -> None:
@@ -120,7 +133,14 @@ def _withdraw_half(directory: int, scratch: str) -> None:
     except FileNotFoundError:
         return
     for name in os.listdir(directory):
-        private = f"/proc/self/fd/{directory}/{name[: -len('.pub')]}"
-        alone = name.endswith(".pub") and not os.path.lexists(private)
+        alone = name.endswith(".pub") and not _is_there(directory, name[: -len(".pub")])
         if alone and os.path.samestat(made, os.lstat(name, dir_fd=directory)):
             os.unlink(name, dir_fd=directory)
+
+
+def _is_there(directory: int, name: str) -> bool:
+    try:
+        os.lstat(name, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    return True
