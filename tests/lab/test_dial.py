@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
+from tests.lab.host import end
 from tests.lab.provision import KNOWN_HOSTS, agent, explained, hand_round
 
 pytestmark = pytest.mark.lab
@@ -56,6 +57,25 @@ def test_what_a_killed_prober_left_is_swept_and_nothing_else(fleet: Fleet) -> No
     left = set(host.sh(f"ls {INSTANCES}").stdout.split())
     host.sh(f"cd {INSTANCES}; rm -rf {BUSY} {YOUNG} {GUEST}")
     assert OLD not in left and {BUSY, YOUNG, GUEST} <= left
+
+
+def test_what_stays_on_a_peer_that_vanished_half_way_is_swept_there(fleet: Fleet) -> None:
+    one, two = fleet
+    ours = f"ls {INSTANCES} | grep '^7e512ea9-'"
+    watcher = two.spawn(["/bin/sh", "-c", f"until {ours}; do :; done; ip link set eth0 down"])
+    try:
+        run = agent(one, "--peer-timeout", "5")
+        row = run.rows["compute2"]
+        told = (row["outcome"], row["stage"], row["impact"])
+        assert told == ("fail", "copy", "error_stopped"), row
+        assert run.status != 0
+    finally:
+        end(watcher)
+        two.sh("ip link set eth0 up")
+    [left] = two.sh(ours).stdout.split()
+    two.sh(f"touch -d '2 hours ago' {INSTANCES}/{left}")
+    agent(two)
+    assert two.sh(ours, check=False).stdout == ""
 
 
 @pytest.mark.parametrize("answer", ["accept-new", "no"])
