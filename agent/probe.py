@@ -226,7 +226,7 @@ def _after(
     passed = tuple(s for s in _STAGES if s in proved)
     if failure is None:
         return replace(attempt, passed=passed, server_key=key)
-    unknown = failure.reason in ("peer_busy", "too_slow", "client_hangs")
+    unknown = failure.reason in ("peer_busy", "too_slow", "client_hangs", "not_observed")
     return replace(
         attempt,
         passed=tuple(s for s in passed if _STAGES.index(s) < _STAGES.index(failure.stage)),
@@ -243,6 +243,8 @@ def _failure(tool: str, done: Completed) -> Optional[Failure]:
         return Failure("copy", "scp_missing", done.stderr)
     if done.missing:
         return Failure("connect", "tool_missing", done.stderr)
+    if done.returncode is None and engine.says_nothing(done.stderr):
+        return Failure("connect", "not_observed", visible(done.stderr))
     return classify(done.returncode, done.stdout, done.stderr, tool)
 
 
