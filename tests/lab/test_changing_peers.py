@@ -152,6 +152,27 @@ def test_a_tombstone_withdraws_our_lines_and_no_others(fleet: Fleet) -> None:
     assert (back.status, {o.verdict for o in outcomes.values()}) == (0, {"OK"}), (back, outcomes)
 
 
+def test_a_host_without_record_is_withdrawn_on_request(fleet: Fleet) -> None:
+    host, gone = fleet["compute1"], fleet["compute2"]
+    kept = host.read(f"{PEERS}/{gone.name}.yaml")
+    host.sh(f"rm {PEERS}/{gone.name}.yaml")
+    before = trust(host)
+    try:
+        dry = host.agent("--fix", "--prune", "--dry-run", "--diff")
+        assert dry.returncode == 4 and f"resize-agent:{gone.name}" in dry.stdout, dry
+        put_record(host, "broken", "schema: [\n")
+        refused = host.agent("--fix", "--prune")
+        assert (refused.returncode, trust(host)) == (2, before), refused
+        assert "broken.yaml:" in refused.stderr and "Traceback" not in refused.stderr
+        host.sh(f"rm {PEERS}/broken.yaml")
+        run = agent(host, "--fix", "--prune")
+        assert len(run.applied) == 2 and run.steps == [], run
+        _is_withdrawn(fleet, host, gone, run)
+    finally:
+        put_record(host, gone.name, kept)
+    assert agent(host, "--fix").status == 0
+
+
 def _is_withdrawn(fleet: Fleet, host: Host, gone: Host, run: Run) -> None:
     assert run.status == 0, run
     ours = host.read(OUR_KNOWN_HOSTS)
