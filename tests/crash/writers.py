@@ -58,19 +58,6 @@ def keygen(path: str, name: str) -> None:
             stream.write(f"{name} {KEY}\n")
 
 
-def update(path: str, name: str) -> None:
-    """ssh learns the server's other keys and rewrites the file (UpdateHostKeys)."""
-    options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UpdateHostKeys=yes"]
-    options += ["-o", f"UserKnownHostsFile={path}", "-o", "HashKnownHosts=no"]
-    number = 0
-    while not stopped():
-        number += 1
-        only = ["-o", f"HostKeyAlias={name}-{number}", "-o", "HostKeyAlgorithms=ssh-ed25519"]
-        subprocess.run(["ssh", *options, *only, "127.0.0.1", "true"], capture_output=True)
-        plain = ["-o", f"HostKeyAlias={name}-{number}"]
-        subprocess.run(["ssh", *options, *plain, "127.0.0.1", "true"], capture_output=True)
-
-
 def usermod(_: str, name: str) -> None:
     number = 0
     while not stopped():
