@@ -81,8 +81,8 @@ TRICKS = (
     # no files at all
     _instead("authorized_keys", "fifo", "mkfifo {}", *ODD, ci=True),
     _instead("known_hosts", "fifo", "mkfifo {}", *LIST, "client_hangs"),
-    _instead("id_ed25519", "fifo", "mkfifo {}", *KEY),
-    _instead("id_ed25519.pub", "fifo", "mkfifo {}", *KEY, "client_hangs", "identity_mismatch"),
+    _instead("id_ed25519", "fifo", "mkfifo {}", *KEY, "identity_blocks"),
+    _instead("id_ed25519.pub", "fifo", "mkfifo {}", *KEY, "identity_blocks", "client_hangs", "identity_mismatch"),
     _instead("config", "fifo", "mkfifo {}", *CONFIG),
     _instead("authorized_keys", "socket", SOCKET, *ODD),
     _instead("known_hosts", "socket", SOCKET, *LIST),
