@@ -26,7 +26,9 @@ _OF_THE_ADDRESS = ("[libvirt]migration_inbound_addr", "[DEFAULT]my_ip")
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     nova = snapshot.nova
     if isinstance(nova, Unreadable):
-        denied = not snapshot.host.privileged and "ermission denied" in nova.reason
+        denied = not snapshot.host.privileged and (
+            "ermission denied" in nova.reason or isinstance(snapshot.layout, Unreadable)
+        )
         yield unknown("nova.conf", "needs_root" if denied else "nova_conf_unreadable", nova.reason)
         return
     for problem in nova.problems:
