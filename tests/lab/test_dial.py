@@ -66,7 +66,9 @@ def test_what_stays_on_a_peer_that_vanished_half_way_is_swept_there(fleet: Fleet
     rc = f"if {ours}; then touch /tmp/now; sleep 60; fi >/dev/null\n"
     two.write("/var/lib/nova/.bashrc", rc, owner="nova:nova")
     two.sh("usermod -s /bin/bash nova")
-    watcher = two.spawn(["/bin/sh", "-c", "until [ -e /tmp/now ]; do :; done; ip link set eth0 down"])
+    watcher = two.spawn(
+        ["/bin/sh", "-c", "until [ -e /tmp/now ]; do :; done; ip link set eth0 down"]
+    )
     try:
         run = agent(one, "--peer-timeout", "5")
         row = run.rows["compute2"]
