@@ -32,9 +32,13 @@ class Signals:
     def installed(self) -> Iterator[None]:
         numbers = (*_STOPPING, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM)
         before = {number: signal.signal(number, self._take) for number in numbers}
+        # A signal just before select(2) sleeps, or taken by another thread, would wake nobody: Python runs a handler in the main
+        # thread, once that is awake (signal.set_wakeup_fd).
+        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         try:
             yield
         finally:
+            signal.set_wakeup_fd(-1)
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)

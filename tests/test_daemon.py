@@ -307,6 +307,34 @@ with Signals().installed():
 """
 
 
+TAKEN_ELSEWHERE = """
+import signal, threading
+from agent.signals import Signals
+signals = Signals()
+def take():
+    while not asleep():
+        pass
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+def asleep():
+    with open(f"/proc/self/task/{threading.main_thread().native_id}/wchan") as where:
+        return "poll" in where.read()
+with signals.installed():
+    thread = threading.Thread(target=take)
+    thread.start()
+    signals.wait(3600)
+    thread.join()
+    print("stopping" if signals.stop.is_set() else "going on")
+"""
+
+
+def test_a_signal_that_another_thread_took_wakes_it_all_the_same() -> None:
+    """As one that comes just before it sleeps; a process may run the C handler in any thread (signal(7))."""
+    done = subprocess.run(
+        [sys.executable, "-c", TAKEN_ELSEWHERE], cwd=TOP, capture_output=True, timeout=PATIENCE
+    )
+    assert done.stdout == b"stopping\n", done.stderr
+
+
 def test_an_alarm_of_somebody_else_ends_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", ALARM], cwd=TOP, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("goes on\n", "")

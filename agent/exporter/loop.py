@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import selectors
+import signal
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Optional
 
@@ -67,13 +68,30 @@ class Loop:
         self._bell.close()
 
     def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set, be it by another thread or by a handler of signals."""
         threading.Thread(target=self._ring_at, args=(stop,), daemon=True).start()
+        with self._awake_to_signals():
+            self._serve(stop)
+
+    def _serve(self, stop: threading.Event) -> None:
         while not stop.is_set():
             for key, _ in self._selector.select(_TICK if self._limits else None):
                 self._happened(key)
             while self._done:
                 self._worked(*self._done.popleft())
             self._expire(time.monotonic())
+
+    @contextlib.contextmanager
+    def _awake_to_signals(self) -> Iterator[None]:
+        """Python runs a handler in the main thread once that is awake: a signal just before it sleeps must not be slept through."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(-1)
 
     def _ring_at(self, stop: threading.Event) -> None:
         stop.wait()

@@ -131,7 +131,7 @@ def exporter(
     wanted = listen or ("127.0.0.1:0",)
     process = start(report, *wanted, config=config, **more)
     try:
-        ports = [_port(process) for _ in wanted]
+        ports = [port_of(process) for _ in wanted]
         yield Exporter(process, ports)
         assert process.poll() is None, "it ended by itself"
         process.send_signal(signal.SIGTERM)
@@ -142,7 +142,7 @@ def exporter(
             process.wait()
 
 
-def _port(process: subprocess.Popen[str]) -> int:
+def port_of(process: subprocess.Popen[str]) -> int:
     assert process.stderr is not None
     line = process.stderr.readline()
     found = re.search(r"listening on \S*:([0-9]+) ", line)

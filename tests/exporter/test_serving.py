@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gzip
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +16,16 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as classic
 
 from agent.exporter.listeners import is_loopback
-from tests.exporter.serving import PATIENCE, TOP, document, exporter, start, write
+from tests.exporter.serving import (
+    PATIENCE,
+    TOP,
+    Exporter,
+    document,
+    exporter,
+    port_of,
+    start,
+    write,
+)
 from tests.host.ground import needs_root
 
 PAGE_AND_REPORT = ("/", "/api/v1/report")
@@ -163,6 +174,7 @@ def test_loopback_addresses(address, loopback):
 
 
 ENDS = """
+import signal
 import socket
 from agent.exporter.listeners import from_this_host
 with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
@@ -328,3 +340,18 @@ def test_it_imports_neither_paramiko_nor_psutil():
     assert not {"paramiko", "psutil", "bcrypt", "agent.checks", "agent.page"} & set(
         done.stdout.split()
     )
+
+
+def test_a_signal_that_another_thread_took_ends_it_all_the_same(report):
+    """As one that comes just before it sleeps; a process may run the C handler in any thread (signal(7))."""
+    with start(report, "127.0.0.1:0") as process:
+        try:
+            running = Exporter(process, [port_of(process)])
+            assert running.get().status == 200
+            other = next(
+                t for t in os.listdir(f"/proc/{process.pid}/task") if int(t) != process.pid
+            )
+            ctypes.CDLL(None).tgkill(process.pid, int(other), signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()

@@ -150,8 +150,16 @@ class Host:
             said, ended = b"", True
         if ended:  # an empty title alone is a process in the middle of execve(2)
             raise LabError(f"{self.name}: sshd ended at once:\n{self.log()}")
-        # Its own word, which it gives once all its sockets are open.
-        return b"[listener]" in said
+        # Its own word, which it gives once all its sockets are open; its PidFile, from which it is told what changed since, comes
+        # a moment later.
+        return b"[listener]" in said and self._pid_file() == b"%d\n" % pid
+
+    def _pid_file(self) -> bytes:
+        try:
+            with open(f"/proc/{self.pid}/root/run/sshd.pid", "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
     def _finish(
         self,
