@@ -20,6 +20,7 @@ SAID = {
     "R": "rolled back: the resize did not happen, and the user is not told why",
     "E-on": "guest in ERROR, still running",
     "E-off": "guest powered off, in ERROR",
+    "L": "the disk of the guest is lost",
 }
 
 

@@ -22,8 +22,9 @@ class Outcome:
     """What became of one cold migration, in Nova's own view.
 
     OK; R: rolled back, the guest never noticed; E-on, E-off: instance in ERROR, guest running or
-    powered off; H: still not done at the time limit; S: Nova is content but the disk is not where
-    the destination looks for it; E-dest: it is there but qemu cannot read it.
+    powered off; L: as E-off, and the disk is on neither host any more; H: still not done at the time
+    limit; S: Nova is content but the disk is not where the destination looks for it; E-dest: it is
+    there but qemu cannot read it.
     """
 
     pair: tuple[str, str]
@@ -123,4 +124,6 @@ def _judged(pair: tuple[str, str], answer: Answer, disk: Disk) -> Outcome:
     elif verdict == "OK":
         refused = disk.refused_to_qemu()
         verdict, message = ("E-dest", refused) if refused else ("OK", "")
+    elif verdict == "E-off" and disk.lost():
+        verdict = "L"
     return Outcome(pair, verdict, message, answer.trace)

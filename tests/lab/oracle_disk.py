@@ -63,6 +63,15 @@ class Disk:
         look = f"sha256sum <{shlex.quote(self.expected)}"
         return self.destination.sh(look, check=False).stdout == self._hash != ""
 
+    def lost(self) -> bool:
+        """Whether no whole copy is left where the source would look for it: Nova renames, then copies."""
+        kept = f"{self.source_path}/{self.uuid}"
+        found = [
+            self.source.sh(f"sha256sum <{shlex.quote(path)}/disk", check=False).stdout
+            for path in (kept, f"{kept}_resize")
+        ]
+        return self._hash not in ("", *found)
+
     def refused_to_qemu(self) -> str:
         """Why qemu cannot read it, or nothing; libvirt gives qemu the file, not the way to it."""
         self.destination.run(["chown", f"{QEMU_USER}:kvm", self.expected])

@@ -27,8 +27,8 @@ PACKAGES = (
     *("e2fsprogs", "qemu-utils", "nova-common", "nova-compute-kvm", "python3-nova"),
     *("python3-yaml", "python3-paramiko", "python3-psutil", "python3-prometheus-client"),
 )
-ALSO = {"trixie": ("login",)}
-"""Where /usr/sbin/nologin is: essential before Debian 13."""
+ALSO = {SUITE: ("bindfs",), "trixie": ("login",)}
+"""bindfs to stand for a network file system; login because /usr/sbin/nologin is there: essential before Debian 13."""
 # Debian writes the default route's address of the moment of installation into my_ip, so hosts made
 # from one image share it. Here that must not depend on the machine the tree was built on.
 PACKAGED_MY_IP = "192.0.2.10"

@@ -15,6 +15,7 @@ IMPACTS = {
     "E-on": "error_running",
     "E-off": "error_stopped",
     "E-dest": "error_destination",
+    "L": "disk_loss",
     "H": "hang",
     "S": "wrong_disk",
 }

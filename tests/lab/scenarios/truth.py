@@ -34,6 +34,7 @@ In the last column a difference that is meant has its reason. {counts}
 | OK | the disk arrived and qemu can read it |
 | R | rolled back, the guest noticed nothing |
 | E-on, E-off | guest in ERROR, running or powered off |
+| L | guest powered off, in ERROR, and its disk is on neither host |
 | E-dest | the disk arrived and qemu cannot read it |
 | H | no end within half a minute |
 | S | Nova is content and the disk is not where B looks for it |
