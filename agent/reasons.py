@@ -168,7 +168,7 @@ rsync_without_ssh | rsync finds no ssh to connect with | apt install openssh-cli
 [here hang connect]
 client_hangs | ssh on this host hangs before it says a word to the peer; Nova would wait with it | look at `Match exec` and ControlPath in nova's ssh configuration, at its key files, and at name service
 [here hang auth]
-identity_blocks | a private key is a pipe or a device: ssh opens it and waits for ever | remove it, or put the site's key there
+identity_blocks | a pipe stands where ssh looks for a key or its public half: it opens it and waits for ever | remove it, or put the site's key there
 [here error_running copy]
 tool_missing | a program Nova starts is not in nova-compute's PATH | install it (openssh-client, rsync)
 [here rollback copy]

@@ -40,6 +40,7 @@ from agent.model import (
 from agent.settings import Settings
 
 _Fault = tuple[str, str, tuple[Action, ...]]  # reason, message, fix
+_TRIED = ("", ".pub", "-cert.pub")
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
@@ -56,10 +57,25 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     elif isinstance(client, Unreadable):
         text = f"which keys ssh would offer is not known: {client.reason}"
         yield unknown(subject, unseen(snapshot), text)
-    elif snapshot.identities:
-        yield from _each(snapshot, account)
     else:
-        yield _none(snapshot, account, client)
+        yield from _pipes(snapshot, account, client)
+        if snapshot.identities:
+            yield from _each(snapshot, account)
+        else:
+            yield _none(snapshot, account, client)
+
+
+def _pipes(snapshot: Snapshot, account: Account, client: ClientConfig) -> Iterator[Finding]:
+    """ssh opens each name it may find a key or its public half under, and waits for ever where that is a pipe.
+
+    Whatever other keys there are, and whether the private key is there or not.
+    """
+    for private in places.identities(client, account):
+        for path in (private.with_name(f"{private.name}{end}") for end in _TRIED):
+            seen = snapshot.file(path)
+            if isinstance(seen, File) and seen.kind is Kind.PIPE:
+                text = f"{path} is a {seen.kind.value} that ssh waits for, expected a regular file"
+                yield failed(str(path), "identity_blocks", text)
 
 
 def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
@@ -68,7 +84,7 @@ def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
     hidden = {i.path: _hidden_by(snapshot, account, i) for i in snapshot.identities}
     for directory in dict.fromkeys(path for path in hidden.values() if path is not None):
         yield _closed(snapshot, account, directory, needed=not one_is_good)
-    for identity in (i for i in snapshot.identities if hidden[i.path] is None):
+    for identity in (i for i in snapshot.identities if hidden[i.path] is None and not _pipe(i)):
         subject, fault = str(identity.path), faults[identity.path]
         if isinstance(identity.key, Unreadable) and identity.key.reason == places.NO_KEYGEN:
             text = f"{places.NO_KEYGEN}; whether ssh can use the key is for a dial to show"
@@ -77,7 +93,7 @@ def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
             yield _dated(snapshot, identity) or passed(subject, _praise(identity))
         elif isinstance(identity.file, Unreadable) and not snapshot.host.privileged:
             yield unknown(subject, "needs_root", identity.file.reason)
-        elif one_is_good and not _blocks(identity):
+        elif one_is_good:
             yield warned(subject, fault[0], fault[1], *fault[2])
         else:
             yield failed(subject, fault[0], fault[1], *fault[2])
@@ -88,6 +104,10 @@ def _hidden_by(snapshot: Snapshot, account: Account, identity: Identity) -> Opti
     if not isinstance(identity.file, Unreadable) or not snapshot.host.privileged:
         return None
     return closed_directory(snapshot, account, identity.path)
+
+
+def _pipe(identity: Identity) -> bool:
+    return isinstance(identity.file, File) and identity.file.kind is Kind.PIPE
 
 
 def _closed(
@@ -123,19 +143,11 @@ def _dated(snapshot: Snapshot, identity: Identity) -> Optional[Finding]:
     return warned(f"{identity.path}-cert.pub", "certificate_dates", text)
 
 
-def _blocks(identity: Identity) -> bool:
-    """ssh opens a pipe and waits for ever, whatever other keys there are."""
-    return isinstance(identity.file, File) and identity.file.kind is Kind.OTHER
-
-
 def _fault(snapshot: Snapshot, account: Account, identity: Identity) -> Optional[_Fault]:
     file, key = identity.file, identity.key
     path = identity.path
     if isinstance(file, Unreadable):
         return "identity_unreadable", f"not readable for {account.name}: {file.reason}", ()
-    if file.kind is Kind.OTHER:
-        text = f"{path} is a {file.kind.value} that ssh would wait for, expected a regular file"
-        return "identity_blocks", text, ()
     if file.kind is not Kind.FILE:
         return "identity_broken", f"{path} is a {file.kind.value}, expected a regular file", ()
     if not may(account, READ, file):

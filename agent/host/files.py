@@ -110,4 +110,6 @@ def _kind(mode: int) -> Kind:
         return Kind.FILE
     if stat.S_ISDIR(mode):
         return Kind.DIRECTORY
+    if stat.S_ISFIFO(mode):
+        return Kind.PIPE
     return Kind.LINK if stat.S_ISLNK(mode) else Kind.OTHER

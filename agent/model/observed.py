@@ -44,6 +44,7 @@ class Kind(Enum):
     FILE = "file"
     DIRECTORY = "directory"
     LINK = "symbolic link"
+    PIPE = "named pipe"
     OTHER = "special file"
 
 

@@ -149,10 +149,32 @@ def test_one_good_key_is_enough():
     assert [f.outcome for f in found] == [Outcome.WARN, Outcome.PASS]
 
 
+PIPE = replace(novas(), kind=Kind.PIPE)
+BOTH = a_client(identityfile="~/.ssh/id_rsa ~/.ssh/id_ed25519")
+
+
 def test_a_pipe_hangs_ssh_whatever_other_keys_there_are():
-    pipe = Identity(SSH / "id_rsa", novas(), Unreadable("is a special file"), Absent())
-    found = evaluate(replace(pipe, file=replace(novas(), kind=Kind.OTHER)), GOOD)
+    pipe = Identity(SSH / "id_rsa", PIPE, Unreadable("is a named pipe"), Absent())
+    found = evaluate(pipe, GOOD, files={pipe.path: PIPE}, client=BOTH)
     assert [f.outcome for f in found] == [Outcome.FAIL, Outcome.PASS]
+    assert found[0].reason == "identity_blocks"
+
+
+@pytest.mark.parametrize("name", ["id_ed25519.pub", "id_ed25519-cert.pub", "id_rsa.pub"])
+def test_a_pipe_in_the_place_of_a_public_half_hangs_ssh_too(name):
+    """OpenSSH 9.2 opens it though the private key would do, and though there is no such private key."""
+    found = evaluate(GOOD, files={SSH / name: PIPE}, client=BOTH)
+    assert [f.outcome for f in found] == [Outcome.FAIL, Outcome.PASS]
+    assert found[0].reason == "identity_blocks"
+
+
+def test_a_socket_or_device_is_no_key_and_holds_nobody_up():
+    """ssh cannot open the one and reads nothing from /dev/null."""
+    odd = replace(novas(), kind=Kind.OTHER)
+    found = only(file=odd, key=Unreadable("is a special file"))
+    assert (found.outcome, found.reason) == (Outcome.FAIL, "identity_broken")
+    found = evaluate(Identity(SSH / "id_rsa", odd, Unreadable("is a special file"), Absent()), GOOD)
+    assert [f.outcome for f in found] == [Outcome.WARN, Outcome.PASS]
 
 
 def test_not_knowing_is_not_failing():

@@ -94,7 +94,7 @@ def test_on_the_running_system_a_file_knows_where_it_really_lies(place: Path) ->
 def test_a_fifo_does_not_hang(place: Path, root: Path) -> None:
     os.mkfifo(root / "fifo")
     seen = look(place, "/fifo")
-    assert isinstance(seen, File) and (seen.kind, seen.content) == (Kind.OTHER, None)
+    assert isinstance(seen, File) and (seen.kind, seen.content) == (Kind.PIPE, None)
 
 
 def test_a_socket_is_not_read(place: Path, root: Path) -> None:
