@@ -37,10 +37,10 @@ ssh-keygen -q -t ed25519 -N '' -C {SECRET} -f /root/.ssh/id_ed25519
 printf '#!/bin/sh\\nid -u >>{RAN}\\n' >{EVIL}; chmod 755 {EVIL}; chown nova: {EVIL}
 cp -a {NOVA_HOME} /var/lib/kept
 """
-# A tree of directories that is too deep for rsync goes first.
+# Trees of directories that are too deep for rsync go first.
 RESTORE = f"""
 lsattr -d {SSH} >/dev/null 2>&1 && chattr -R -f -i {SSH} || true
-rm -rf {RAN} {SSH}/d; rsync -a --delete /var/lib/kept/ {NOVA_HOME}/
+rm -rf {RAN} {SSH}/d {NOVA_HOME}/instances/x_resize; rsync -a --delete /var/lib/kept/ {NOVA_HOME}/
 pkill -u nova -x sleep || true
 """
 
