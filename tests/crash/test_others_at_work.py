@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,15 +42,18 @@ def in_novas_own_file(machine: Host) -> None:
 @contextmanager
 def at_work(
     machine: Host, kind: str, path: str, name: str, *, user: str = "nova"
-) -> Iterator[None]:
+) -> Iterator[list[bytes]]:
+    """Afterwards the list holds what the writer had to say of its work."""
     argv = ["/usr/bin/python3", "/root/writers.py", kind, path, name]
     process = machine.spawn(argv, user=user, env={"HOME": NOVA_HOME}, stdin=subprocess.PIPE)
     assert process.stdout is not None and process.stdin is not None
     assert process.stdout.readline() == b"at work\n"
+    told: list[bytes] = []
     try:
-        yield
+        yield told
         process.stdin.close()
         assert process.wait(120) == 0, process.stderr and process.stderr.read()
+        told += process.stdout.read().splitlines()
     finally:
         end(process)
 
@@ -134,6 +138,47 @@ def test_who_replaces_the_file_meanwhile_costs_no_line(host: Ground, kind: str) 
     # of the one who replaces by editing there is something to see
     assert kind == "rename" or any(name.startswith(b"theirs") for name in names(text))
     settled(machine)
+
+
+@pytest.mark.slow
+def test_an_ssh_that_rewrites_the_file_meanwhile_costs_no_line(host: Ground) -> None:
+    """UpdateHostKeys: ssh reads the whole file, writes another beside it and renames."""
+    machine = host.restore()
+    foreign = host.before.texts[KNOWN_HOSTS] + STATIC
+    machine.write(KNOWN_HOSTS, foreign)
+    results: list[str] = []
+    with at_work(machine, "update", KNOWN_HOSTS, "theirs") as told:
+        for _ in range(5):
+            results += fixes(machine)
+    text = machine.read(KNOWN_HOSTS)
+    print(f"{told} rewrites by ssh, {collections.Counter(results)}")
+    assert int(told[0]) >= ROUNDS
+    assert set(results) <= {"done", "stale"} and "done" in results, results
+    kept = [line for line in text.split(b"\n") if line in set(foreign.split(b"\n")) and line]
+    assert kept == [line for line in foreign.split(b"\n") if line]
+    assert names(text).count(b"theirs") == 2, "the server's first key, and the last it was given"
+    settled(machine)
+
+
+@pytest.mark.slow
+def test_ssh_may_rewrite_the_file_at_any_moment_of_an_edit(host: Ground) -> None:
+    """At each call of `--fix` that is about the file ssh replaces it once: our lines and the key it learnt are there."""
+    edit = [n for n, point in enumerate(host.points) if point.endswith(f" {KNOWN_HOSTS}")]
+    assert len(edit) >= 3, host.points
+    update = (
+        f"setpriv --reuid nova --regid nova --clear-groups env HOME={NOVA_HOME}"
+        f" python3 /root/writers.py update {KNOWN_HOSTS} theirs </dev/null >/run/told"
+    )
+    for point in edit:
+        run = host.driven(point, f"sh:{update}")
+        assert run.status in (0, 1), (host.points[point], run)
+        text = host.host.read(KNOWN_HOSTS)
+        assert host.host.read("/run/told") == b"at work\n1\n"
+        assert names(text).count(b"theirs") == 2, (host.points[point], text)
+        assert text.startswith(host.before.texts[KNOWN_HOSTS]), (host.points[point], text)
+        settled(host.host)
+        assert names(host.host.read(KNOWN_HOSTS)).count(b"theirs") == 2, host.points[point]
+    print(f"ssh rewrote the file at {len(edit)} calls")
 
 
 @pytest.mark.slow
