@@ -5,11 +5,12 @@ A target raises AssertionError where a promise is broken; any other exception is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import PurePosixPath
 
-from agent import archive, checks, explain, plan, render, settings, verdict
+from agent import archive, checks, explain, metrics, plan, render, settings, verdict
 from agent.document import DocumentError, load
 from agent.formats import (
     authorized_keys,
@@ -31,6 +32,7 @@ from agent.formats import (
 )
 from agent.formats.escape import visible, visible_bytes
 from agent.model import Account, NovaConfig, Record, RecordProblem, Report, Scope
+from agent.page import html
 from tests.hosts import KEYS, NOW, SSH, a_host, a_key, a_peer, a_tombstone, an_attempt, novas
 
 P = PurePosixPath
@@ -223,7 +225,7 @@ def shown_text(data: bytes) -> None:
 
 
 def whole_report(data: bytes) -> None:
-    """Hostile files, records and ssh's words through every check: nothing of them drives a terminal or breaks the JSON."""
+    """Hostile files, records and ssh's words through every check: in no output do they drive a terminal or break a line."""
     first, _, rest = data.partition(b"\n--\n")
     second, _, third = rest.partition(b"\n--\n")
     text = third.decode("utf-8", "backslashreplace")
@@ -251,9 +253,12 @@ def whole_report(data: bytes) -> None:
         peers=verdict.rows(snapshot, results, want, {}, frozenset()),
         plan=plan.make(results),
     )
-    printed = render.text(report, render.Style())
-    assert all(line.isprintable() for line in printed.split("\n"))
-    assert archive.dump(report).isascii()
+    document = archive.dump(report)
+    assert document.isascii()
+    told = json.loads(document)
+    printed = (render.text(report, render.Style()), html(told, NOW), metrics.text(told, NOW))
+    for shown in printed:
+        assert all(line.isprintable() for line in shown.split("\n"))
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
