@@ -1,9 +1,9 @@
 """python3 -m tests.fuzz --minutes 20 [--only TARGET] [--kept FOLDER]: fuzzing guided by coverage (atheris, libFuzzer).
 
-Not a dependency of anything: `python3 -m venv --system-site-packages V; V/bin/pip install atheris`, with PyYAML and psutil
-beside it.  Every target gets the same share of the time, and no more than --inputs.  An input that breaks a promise, crashes or
-takes longer than ten seconds is kept in FOLDER, and the exit status is 1: mend what it shows, then put it into
-tests/fuzz/found as TARGET.NUMBER.  What else is in FOLDER is the corpus, from which a later run goes on.
+Not a dependency of anything: `python3 -m venv --system-site-packages V; V/bin/pip install atheris`, with PyYAML, psutil
+and prometheus-client beside it.  Every target gets the same share of the time, and no more than --inputs.  An input that
+breaks a promise, crashes or takes longer than ten seconds is kept in FOLDER, and the exit status is 1: mend what it shows,
+then put it into tests/fuzz/found as TARGET.NUMBER.  What else is in FOLDER is the corpus, from which a later run goes on.
 """
 
 from __future__ import annotations
