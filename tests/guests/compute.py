@@ -23,6 +23,7 @@ User=nova
 Group=nova
 ExecStart=/usr/bin/python3 /usr/bin/nova-compute --config-file=/etc/nova/nova.conf
 """
+READY = {'resize_agent_ready{role="source"}': 1.0, 'resize_agent_ready{role="destination"}': 1.0}
 UNITS = ("resize-agent.service", "resize-agent-exporter.service")
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -60,8 +60,17 @@ class Guests:
     def __getitem__(self, name: str) -> Host:
         return self._hosts[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Host]:
         return iter(self._hosts.values())
+
+    @property
+    def hosts(self) -> dict[str, Host]:
+        return self._hosts
+
+    @property
+    def switch(self) -> int:
+        """A process in the network that joins the guests, for what stands outside them: a control node."""
+        return self._process.pid
 
     def _meet(self) -> None:
         assert self._process.stdout is not None

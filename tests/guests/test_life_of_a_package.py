@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests.compute import (
+    READY,
     REPORT,
     UNITS,
     active,
@@ -23,7 +24,6 @@ from tests.guests.conftest import MakeGuests
 from tests.lab.host import Host
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-READY = {'resize_agent_ready{role="source"}': 1.0, 'resize_agent_ready{role="destination"}': 1.0}
 OURS = ("/usr/bin/agent", "/usr/share/resize-agent", "/etc/resize-agent", "/var/lib/resize-agent")
 NOVAS = (
     *("/var/lib/nova/.ssh/id_ed25519", "/var/lib/nova/.ssh/authorized_keys"),

@@ -18,10 +18,14 @@ PACKAGES = (
     *("procps", "curl", "e2fsprogs"),
     *("python3-yaml", "python3-paramiko", "python3-psutil", "python3-prometheus-client"),
 )
-# One with nova's own package and its maintainer scripts (a gigabyte; Debian 11's are no longer served whole), the others with
-# the account and files as that makes them. Debian 13 has a package that owns the public Python module `agent`: ours must live
-# beside it.
-BESIDES = {"bullseye": (), "bookworm": ("nova-common",), "trixie": ("python3-agent-py",)}
+# One with nova's own package and its maintainer scripts (a gigabyte; Debian 11's are no longer served whole), with what the judge
+# makes disks with and what Ansible installs packages with; the others with the account and files as nova's makes them. Debian 13
+# has a package that owns the public Python module `agent`: ours must live beside it.
+BESIDES = {
+    "bullseye": (),
+    "bookworm": ("nova-common", "qemu-utils", "python3-apt"),
+    "trixie": ("python3-agent-py",),
+}
 FINISH = """
 set -eu
 rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"
