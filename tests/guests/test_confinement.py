@@ -218,8 +218,9 @@ def test_each_privilege_is_needed(c1: Host, name: str):
     ("lines", "said"),
     [
         # Its own addresses come by netlink; what acts as nova has to be ended.
-        ("RestrictAddressFamilies=~AF_NETLINK", "net_if_addrs"),
-        ("CapabilityBoundingSet=~CAP_KILL", "Operation not permitted"),
+        ("RestrictAddressFamilies=~AF_NETLINK", "own addresses cannot be listed (netlink)"),
+        ("CapabilityBoundingSet=~CAP_KILL", "needs CAP_KILL"),
+        ("User=games", "run it as root"),
     ],
 )
 def test_without_these_the_daemon_does_not_start(c1: Host, lines: str, said: str):
@@ -236,6 +237,20 @@ def test_dial_that_hangs_is_ended(c1: Host):
 
     assert said["peer c2"] == verdicts(plain_report(c1))["peer c2"]
     assert c1.run(["pgrep", "-u", "nova", "-f", "sleep 987"]).returncode == 1
+
+
+def test_daemon_that_is_stopped_ends_by_itself_and_its_dial_with_it(c1: Host):
+    c1.write(f"{SSH}/config", "ProxyCommand sleep 986\n", owner="nova:nova")
+    dialling = ["pgrep", "-u", "nova", "-f", "sleep 986"]
+    c1.sh("systemctl restart resize-agent")
+    await_that(lambda: c1.run(dialling).returncode == 0, "it dials", lambda: journal(c1))
+
+    c1.sh("systemctl stop resize-agent")
+
+    # Not "timeout": systemd had to send nothing but the first SIGTERM.
+    shown = c1.sh("systemctl show -P Result -P ExecMainStatus resize-agent").stdout.split()
+    assert shown == ["success", "0"], journal(c1)
+    assert c1.run(dialling).returncode == 1
 
 
 def take_away(host: Host, lines: str) -> None:

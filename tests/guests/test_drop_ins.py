@@ -82,6 +82,22 @@ def test_containers_are_entered_with_their_drop_in_and_unknown_without(contained
     assert verdicts(entered) == said, journal(contained)
 
 
+def test_metrics_go_to_the_node_exporter_s_directory(host: Host) -> None:
+    place = "/var/lib/prometheus/node-exporter"
+    host.sh(f"mkdir -p {place}")
+    drop_in(host, "resize-agent", "textfile.conf")
+    try:
+        file = f"{place}/resize_agent.prom"
+        await_that(lambda: host.exists(file), "the file is written", lambda: journal(host))
+        written = host.read(file).decode()
+        mode = host.sh(f"stat -c '%U %a' {file}").stdout
+    finally:
+        without(host, "resize-agent")
+
+    assert 'resize_agent_ready{role="source"} ' in written
+    assert mode == "root 644\n"  # the node exporter is nobody in particular
+
+
 def test_the_exporter_speaks_tls_with_files_that_are_root_s_alone(
     host: Host, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.guests.compute import (
     metrics,
     saved,
 )
-from tests.guests.conftest import MakeGuests
+from tests.guests.conftest import SOURCE, MakeGuests
 from tests.lab.host import Host
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
@@ -29,6 +30,7 @@ NOVAS = (
     *("/var/lib/nova/.ssh/id_ed25519", "/var/lib/nova/.ssh/authorized_keys"),
     *("/etc/ssh/ssh_known_hosts.nova", "/etc/ssh/ssh_config.d/50-resize-agent.conf"),
 )
+FOREIGN = "# a line of somebody else's\n"
 DIAL = "ssh -o BatchMode=yes 10.99.0.12 true"
 
 
@@ -48,6 +50,7 @@ def test_package_from_install_to_purge(
     make_ready(guests)
     for host in guests:
         _says_ready(host)
+    c1.sh(f"echo '{FOREIGN.strip()}' >> /var/lib/nova/.ssh/authorized_keys")
 
     c1.sh("systemctl enable --now resize-agent-fix.timer")
     c1.write("/etc/resize-agent/conf.d/site.yaml", "interval: 30\n")
@@ -66,6 +69,9 @@ def test_package_from_install_to_purge(
     _purged(c1)
     assert c1.run(["sh", "-c", DIAL], user="nova").returncode == 0
 
+    c1.sh(withdrawal())
+    _withdrawn(c1)
+
 
 def test_lives_beside_the_package_that_owns_the_module_agent(deb: Path, make_guests: MakeGuests):
     host = make_guests("trixie", "c1")["c1"]
@@ -82,6 +88,23 @@ def test_lives_beside_the_package_that_owns_the_module_agent(deb: Path, make_gue
     assert host.sh("dpkg --verify python3-agent-py resize-agent").stdout == ""
 
 
+def withdrawal() -> str:
+    """What docs/install.md says takes back what a purge leaves, word for word."""
+    section = (SOURCE / "docs/install.md").read_text().partition("## Removing")[2]
+    found = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def _withdrawn(host: Host) -> None:
+    for path in (path for path in NOVAS if not path.endswith("authorized_keys")):
+        assert not host.exists(path), path
+    assert host.sh("cat /var/lib/nova/.ssh/authorized_keys").stdout == FOREIGN
+    assert host.sh("stat -c '%U %a' /var/lib/nova/.ssh/authorized_keys").stdout == "nova 600\n"
+    assert host.sh("getent passwd nova").stdout.strip().endswith(":/usr/sbin/nologin")
+    assert host.run(["sh", "-c", DIAL], user="nova").returncode == 255
+
+
 def _installed_and_looking(host: Host) -> None:
     await_that(lambda: active(host), "both units are active", lambda: journal(host))
     await_that(lambda: host.exists(REPORT), "the first report", lambda: journal(host))
@@ -89,8 +112,7 @@ def _installed_and_looking(host: Host) -> None:
     assert host.run(["systemctl", "is-enabled", "resize-agent-fix.timer"]).stdout == "disabled\n"
     await_that(lambda: metrics(host)["resize_agent_report_valid"] == 1, "a report is served")
     assert metrics(host)['resize_agent_ready{role="source"}'] == 0
-    said = host.run(["systemctl", "status", "--no-pager", "resize-agent"]).stdout
-    assert "NOT READY" in said.upper(), said
+    assert "NOT READY; " in _status(host), _status(host)
 
 
 def _says_ready(host: Host) -> None:
@@ -100,6 +122,15 @@ def _says_ready(host: Host) -> None:
         lambda: host.run(["agent"]).stdout + journal(host),
     )
     assert host.run(["agent"], timeout=120).returncode == 0
+    await_that(
+        lambda: "ready; 1 of 1 peers accept a disk from here" in _status(host),
+        f"systemctl status of {host.name} says it plainly",
+        lambda: _status(host),
+    )
+
+
+def _status(host: Host) -> str:
+    return host.run(["systemctl", "status", "--no-pager", "--full", "resize-agent"]).stdout
 
 
 def _state(host: Host) -> dict[str, str]:

@@ -100,6 +100,28 @@ def test_exporter_outlives_a_daemon_that_has_stopped(host: Host):
     host.sh("systemctl start resize-agent")
 
 
+@pytest.mark.parametrize("unit", UNITS)
+def test_unit_that_is_stopped_ends_by_itself(host: Host, unit: str):
+    daemon_report(host)
+    await_that(lambda: "resize_agent_report_valid" in metrics(host), "it serves")
+
+    host.sh(f"systemctl stop {unit}")
+
+    # Not "timeout": systemd had to send nothing but the first SIGTERM.
+    ended = (shown(host, unit, "Result"), shown(host, unit, "ExecMainStatus"))
+    host.sh(f"systemctl start {unit}")
+    assert ended == ("success", "0"), journal(host)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_unit_that_is_stopped_as_soon_as_it_runs_ends_by_itself(host: Host, unit: str):
+    host.sh(f"systemctl restart {unit}; systemctl stop {unit}")
+
+    ended = shown(host, unit, "Result")
+    host.sh(f"systemctl start {unit}")
+    assert ended == "success", journal(host)
+
+
 def test_report_is_for_everybody_and_the_rest_of_the_state_is_not_writable(host: Host):
     daemon_report(host)
 

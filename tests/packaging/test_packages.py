@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,7 @@ SHIPPED = {
     "/usr/share/doc/resize-agent/install.md",
     "/usr/share/doc/resize-agent/examples/systemd/instances-path.conf",
 }
+STATE = {"run/resize-agent": 0o700, "var/lib/resize-agent": 0o755}
 # Directories that every package may share, and nothing else outside our own.
 OURS = re.compile(
     r"/usr/bin/agent|/etc/resize-agent(/.*)?|/usr/share/resize-agent(/.*)?|(/usr)?/lib/systemd/.*"
@@ -101,6 +103,10 @@ def test_deb_has_the_programs_version_and_the_old_compression(deb: Path):
     assert "data.tar.xz" in said_by("ar", "t", deb)  # Debian 11 reads no zstd
 
 
+def test_configuration_is_a_conffile(deb: Path):
+    assert said_by("dpkg-deb", "-I", deb, "conffiles") == "/etc/resize-agent/agent.yaml\n"
+
+
 def test_lintian_is_silent(deb: Path):
     needs("lintian")
     root = ["--allow-root"] if os.geteuid() == 0 else []
@@ -129,6 +135,37 @@ def test_rpm_scripts_are_there_where_a_distributions_macros_are_not(rpm: Path):
 
     for word in ("systemctl preset", "daemon-reload", "try-restart", "disable --now"):
         assert word in scripts
+
+
+def floors(text: str, pattern: str) -> dict[str, str]:
+    """The oldest version that is asked for, by the library's name without what distributions put around it."""
+    found = re.findall(pattern, text, re.MULTILINE)
+    return {
+        re.sub(r"^(python3-)?(py(?=yaml))?", "", name.lower()).replace("_", "-"): v
+        for name, v in found
+    }
+
+
+def test_all_packages_ask_for_the_same_libraries():
+    project = (SOURCE / "pyproject.toml").read_text().partition("dependencies = [")[2]
+    wheel = floors(project.partition("]")[0], r'"([A-Za-z-]+)>=([0-9.]+)"')
+    control = (SOURCE / "packaging/debian/control").read_text()
+    spec = (SOURCE / "packaging/rpm/resize-agent.spec").read_text()
+
+    assert set(wheel) == {"yaml", "prometheus-client", "psutil", "paramiko"}
+    assert floors(control, r"(python3-\S+) \(>= ([0-9.]+)\)") == wheel
+    assert floors(spec, r"^Requires: +(python3-\S+) >= ([0-9.]+)$") == wheel
+    assert "python3 (>= 3.9)" in control and "python3 >= 3.9" in spec
+
+
+def test_directories_of_runs_outside_the_units(tmp_path: Path):
+    needs("systemd-tmpfiles")
+    file = SOURCE / "systemd" / "resize-agent.tmpfiles"
+
+    assert said_by("systemd-tmpfiles", f"--root={tmp_path}", "--create", file) == ""
+
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in STATE}
+    assert modes == STATE
 
 
 @pytest.mark.parametrize("unit", [*UNITS, "resize-agent-fix.timer"])
