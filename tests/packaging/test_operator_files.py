@@ -8,10 +8,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 
+from agent.formats import record
+from agent.model import Record, Storage
 from agent.options import parser
 from agent.settings import Settings, parse, shown
 
@@ -77,6 +80,25 @@ def test_manual_page_has_every_setting():
     told = re.findall(r"^\.It Ic ([a-z_.]+) :", text, re.MULTILINE)
 
     assert sorted(told) == sorted(key for key, _, _ in shown(Settings()))
+
+
+def examples(page: str) -> list[str]:
+    text = (PACKAGING / "man" / page).read_text()
+    return re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_manual_page_of_records_has_every_key_and_no_other():
+    whole = Record("a", True, PurePosixPath("a.yaml"), storage=Storage("/", "ext4", "/dev/vda1"))
+    written = yaml.safe_load(record.render(whole))
+    text = (PACKAGING / "man" / "resize-agent-peer.5").read_text()
+    [shown, gone] = [yaml.safe_load(each) for each in examples("resize-agent-peer.5")]
+
+    assert re.findall(r"^\.It Ic ([a-z_]+) :", text, re.MULTILINE) == list(written)
+    assert list(shown) == list(written) and shown["schema"] == written["schema"]
+    for key in ("nova", "storage"):
+        assert list(shown[key]) == list(written[key])
+    tombstone = Record("compute9", False, PurePosixPath("compute9.yaml"))
+    assert gone == yaml.safe_load(record.render(tombstone))
 
 
 def bash_offers(*words: str) -> set[str]:
