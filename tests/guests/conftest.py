@@ -30,11 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _built(SOURCE, tmp_path_factory.mktemp("deb"))
+    return built("deb", SOURCE, tmp_path_factory.mktemp("deb"))
 
 
 @pytest.fixture(scope="session")
-def next_deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def next_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same program with a higher version."""
     copy = tmp_path_factory.mktemp("next") / "source"
     copy.mkdir()
@@ -44,12 +44,17 @@ def next_deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("LICENSE", "README.md", "CHANGELOG.md"):
         shutil.copy(SOURCE / name, copy / name)
     (copy / "agent" / "__init__.py").write_text('__version__ = "99.0.0"\n')
-    return _built(copy, copy.parent / "out")
+    return copy
 
 
-def _built(source: Path, out: Path) -> Path:
-    subprocess.run([source / "packaging" / "build", "deb", out], check=True)
-    [package] = out.glob("*.deb")
+@pytest.fixture(scope="session")
+def next_deb(next_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built("deb", next_source, tmp_path_factory.mktemp("next-deb"))
+
+
+def built(kind: str, source: Path, out: Path) -> Path:
+    subprocess.run([source / "packaging" / "build", kind, out], check=True)
+    [package] = out.glob(f"*.{kind}")
     return package
 
 

@@ -11,8 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.compute import UNITS, active, await_that, furnish, journal, metrics
-from tests.guests.conftest import SOURCE, MakeGuests
+from tests.guests.compute import (
+    REPORT,
+    UNITS,
+    active,
+    await_that,
+    furnish,
+    journal,
+    metrics,
+    saved,
+)
+from tests.guests.conftest import SOURCE, MakeGuests, built
 from tests.lab.host import Host
 
 pytestmark = [
@@ -20,6 +29,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed"),
 ]
+
+CONFIGURATION = "/etc/resize-agent/agent.yaml"
 
 
 def rpm(host: Host, *arguments: str | Path) -> None:
@@ -30,9 +41,10 @@ def rpm(host: Host, *arguments: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_rpm_installs_runs_and_goes(make_guests: MakeGuests, tmp_path: Path):
-    subprocess.run([SOURCE / "packaging" / "build", "rpm", tmp_path], check=True)
-    [package] = tmp_path.glob("*.rpm")
+def test_rpm_installs_runs_is_upgraded_and_goes(
+    make_guests: MakeGuests, next_source: Path, tmp_path: Path
+):
+    package = built("rpm", SOURCE, tmp_path / "now")
     host = make_guests("bullseye", "c1")["c1"]
     furnish(host)
 
@@ -45,8 +57,25 @@ def test_rpm_installs_runs_and_goes(make_guests: MakeGuests, tmp_path: Path):
     assert host.run(["systemctl", "is-enabled", *UNITS]).stdout.split() == ["enabled", "enabled"]
     assert host.run(["systemctl", "is-enabled", "resize-agent-fix.timer"]).stdout == "disabled\n"
 
+    _upgrade(host, built("rpm", next_source, tmp_path / "next"))
+
     rpm(host, "-e", "resize-agent")
 
     assert not host.exists("/usr/bin/agent") and not host.exists("/usr/share/resize-agent")
     left = host.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "resize-agent*"])
     assert "running" not in left.stdout
+    assert host.exists(f"{CONFIGURATION}.rpmsave") and host.exists(REPORT)
+
+
+def _upgrade(host: Host, package: Path) -> None:
+    host.sh(f"echo 'interval: 45' >>{CONFIGURATION}")
+    main = ["systemctl", "show", "-P", "MainPID", "resize-agent"]
+    before = host.run(main).stdout
+
+    rpm(host, "-U", package)
+
+    await_that(lambda: active(host), "both units are active again", lambda: journal(host))
+    assert host.sh("agent --version").stdout == "resize-agent 99.0.0\n"
+    await_that(lambda: saved(host)["tool"]["version"] == "99.0.0", "the new daemon has looked")
+    assert host.run(main).stdout != before
+    await_that(lambda: metrics(host)["resize_agent_interval_seconds"] == 45, "it was kept")
