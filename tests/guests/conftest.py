@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.guests.compute import furnish, install, make_ready
 from tests.guests.guests import Guests
+from tests.guests.situations import SSH, undo
+from tests.lab.host import Host
 
 SOURCE = Path(__file__).resolve().parents[2]
 PROGRAMS = ("systemd-nspawn", "mmdebstrap", "dpkg-buildpackage", "dh_python3", "ip")
@@ -68,3 +71,22 @@ def make_guests(capfd: pytest.CaptureFixture[str]) -> Iterator[MakeGuests]:
 
     with ExitStack() as stack:
         yield lambda suite, *names: stack.enter_context(Guests(suite, names, progress))
+
+
+@pytest.fixture(scope="module")
+def pair(deb: Path) -> Iterator[Guests]:
+    with Guests("bookworm", ["c1", "c2"]) as guests:
+        for host in guests:
+            furnish(host)
+            install(host, deb)
+        make_ready(guests)
+        for host in guests:  # nova's shell is in place now, and its key
+            host.sh(f"cp -a {SSH} /root/nova-ssh; cp /etc/default/ssh /root/default-ssh")
+        yield guests
+
+
+@pytest.fixture
+def c1(pair: Guests) -> Iterator[Host]:
+    """The first guest, ready; what a test does to it is taken back."""
+    yield pair["c1"]
+    undo(pair["c1"])

@@ -17,12 +17,11 @@ from tests.guests.compute import (
     plain_report,
 )
 from tests.guests.guests import Guests
-from tests.guests.test_confinement import EXAMPLES, verdicts
+from tests.guests.situations import EXAMPLES, UNITS, verdicts
 from tests.lab.container import container
 from tests.lab.host import Host
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-UNITS = "/etc/systemd/system"
 CUSTOM = "profile: custom\nclient: {run: nsenter}\nknown_hosts: user\n"
 WEB = "tls_server_config: {cert_file: web.crt, key_file: web.key}\n"
 CURL = "curl -sS --max-time 5 -o /dev/null -w '%{http_code}' "
