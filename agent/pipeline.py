@@ -222,6 +222,8 @@ def _chosen(
     """The peers whose turn it is: never tried, then failing, then the oldest."""
     if request.peer:
         return _named(looked.snapshot, request)
+    if not request.probing:
+        return ()
     by_name = {record.name: record for record in looked.peers}
     ring = schedule.ring(own_name(looked.snapshot), by_name)
     order = sorted(ring, key=lambda name: _urgency(kept.get(name)))

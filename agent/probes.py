@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -195,7 +194,9 @@ def _client(config: object) -> Any:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:32]
+    from hashlib import sha256  # brings OpenSSL with it, and without a dial nothing is kept
+
+    return sha256(repr(value).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ dials another so seldom that no PerSourcePenalties add up (each wrong login is 5
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -197,5 +196,7 @@ def _free(pair: Pair, due: float, start: float, now: float) -> bool:
 
 def _share(*words: object) -> float:
     """The same number below 1 for the same words, on every host and in every run."""
+    from hashlib import blake2b  # brings OpenSSL with it, and without a dial nobody has a turn
+
     text = "\0".join(map(str, words)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2.0**64
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") / 2.0**64

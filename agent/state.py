@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
-from agent.host import CannotStart, Host, Locked, writing
+from agent.host import CannotStart, Host, Locked
 from agent.host.descend import parent_of
 from agent.model import Fixes
 from agent.settings import STATE
@@ -200,6 +200,8 @@ def _count(value: object) -> int:
 
 def keep(host: Host, path: PurePosixPath, old: bytes, now: datetime) -> PurePosixPath:
     """A copy of what `path` held, readable by root alone; the name says when and which.  Raises OSError."""
+    from agent.host import writing  # a plain check replaces nothing
+
     _make_home(host)
     _make_directory(host, BACKUPS, 0o700)
     stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import sys
 from collections.abc import Mapping
@@ -101,7 +100,9 @@ def shown(octets: bytes) -> str:
 
 def fingerprint(key: PublicKey) -> str:
     """As `ssh-keygen -l` prints it."""
-    digest = hashlib.sha256(decoded(key.blob.encode("utf-8", "replace")) or b"").digest()
+    from hashlib import sha256  # brings OpenSSL with it, and most runs print no fingerprint
+
+    digest = sha256(decoded(key.blob.encode("utf-8", "replace")) or b"").digest()
     return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
 
 

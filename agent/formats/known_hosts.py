@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -172,9 +171,18 @@ class KnownHosts:
                     places.update(where)
         denied = {p for p in places if any(g.matches(lower) for g in self._negated.get(p, ()))}
         places -= denied
-        for salt, digests in self._hashed.items():
-            places.update(digests.get(hmac.digest(salt, octets, "sha1"), ()))
+        if self._hashed:
+            places.update(self._hashed_places(octets))
         return places
+
+    def _hashed_places(self, octets: bytes) -> set[int]:
+        import hmac  # brings OpenSSL with it
+
+        found = (
+            digests.get(hmac.digest(salt, octets, "sha1"), ())
+            for salt, digests in self._hashed.items()
+        )
+        return set().union(*found)
 
 
 @dataclass(frozen=True)

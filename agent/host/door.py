@@ -19,13 +19,11 @@ from agent.host import (
     files,
     impersonate,
     kernel,
-    locks,
     names,
     network,
     packing,
     processes,
     programs,
-    scratch,
 )
 from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
@@ -283,6 +281,8 @@ class Host:
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """A directory of ours that everybody may pass through and read from; gone afterwards.  Raises OSError."""
+        from agent.host import scratch  # with a dial or a fix alone
+
         if self.seat is None:
             with scratch.directory(_SCRATCH) as made:
                 yield made
@@ -296,6 +296,8 @@ class Host:
 
     def put(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """A file in a scratch directory.  Raises OSError."""
+        from agent.host import scratch
+
         self.act(scratch.put, path, content, mode)
 
     @contextmanager
@@ -304,5 +306,7 @@ class Host:
         if not self.privileged:
             yield True  # there is nobody to wait for
             return
+        from agent.host import locks
+
         with locks.held(name, left) as ours:
             yield ours

@@ -9,15 +9,20 @@ from typing import Optional
 
 def running(name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """(pid, command line) of every process that is the program `name`, or Python running it."""
-    import psutil
-
-    for process in psutil.process_iter():
-        try:
-            argv = tuple(process.cmdline())
-        except psutil.Error:
-            continue
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        argv = _command_line(pid)
         if _program(argv) == name:
-            yield process.pid, argv
+            yield pid, argv
+
+
+def _command_line(pid: int) -> tuple[str, ...]:
+    """() of one that has ended.  Who has written a title over its arguments parts the words of it with blanks."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            words = os.fsdecode(stream.read()).removesuffix("\0").split("\0")
+    except OSError:
+        return ()
+    return tuple(words if len(words) > 1 else words[0].split(" "))
 
 
 def started(pid: int) -> Optional[float]:
