@@ -40,7 +40,7 @@ from agent.model import (
 from agent.settings import Settings
 
 _Fault = tuple[str, str, tuple[Action, ...]]  # reason, message, fix
-_TRIED = ("", ".pub", "-cert.pub")
+_TRIED = ("", ".pub", "-cert", "-cert.pub")
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:

@@ -59,7 +59,8 @@ def look(
     private = places.identities(general, account)
     beside = [p.with_name(p.name + end) for p in private for end in (".pub", "-cert.pub")]
     directory = account.home / places.SSH_DIRECTORY
-    seen = host.files_as(account, [*known, *beside], content=True, besides=[directory, *private])
+    plain = [*private, *(p.with_name(f"{p.name}-cert") for p in private)]
+    seen = host.files_as(account, [*known, *beside], content=True, besides=[directory, *plain])
     identities = tuple(_identities(host, account, private, seen))
     return Client(configs, identities, {**seen, **fixed})
 

@@ -160,7 +160,9 @@ def test_a_pipe_hangs_ssh_whatever_other_keys_there_are():
     assert found[0].reason == "identity_blocks"
 
 
-@pytest.mark.parametrize("name", ["id_ed25519.pub", "id_ed25519-cert.pub", "id_rsa.pub"])
+@pytest.mark.parametrize(
+    "name", ["id_ed25519.pub", "id_ed25519-cert", "id_ed25519-cert.pub", "id_rsa.pub"]
+)
 def test_a_pipe_in_the_place_of_a_public_half_hangs_ssh_too(name):
     """OpenSSH 9.2 opens it though the private key would do, and though there is no such private key."""
     found = evaluate(GOOD, files={SSH / name: PIPE}, client=BOTH)
