@@ -16,7 +16,7 @@ Said = dict[str, str]
 
 def undo(host: Host) -> None:
     host.sh(
-        f"set +e; rm -rf {DROP_IN} {SSH}; cp -a /root/nova-ssh {SSH}; cp /root/default-ssh /etc/default/ssh;"
+        f"set +e; hostname {host.name}; rm -rf {DROP_IN} {SSH}; cp -a /root/nova-ssh {SSH}; cp /root/default-ssh /etc/default/ssh;"
         "pkill -u nova -x sleep; pkill -u nova -x ssh; pkill -u nova ssh-agent;"
         "cd /etc/resize-agent/peers.d && chown root *.yaml && chmod 644 *.yaml;"
         " umount -q /var/lib/nova/instances;"

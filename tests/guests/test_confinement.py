@@ -72,6 +72,15 @@ def test_file_system_mounted_while_the_daemon_runs_is_seen(c1: Host):
     assert plain["check instances_directory"].startswith("fail")
 
 
+def test_name_that_the_host_gets_while_the_daemon_runs_is_its_name(c1: Host):
+    c1.write("/etc/nova/nova.conf", "[DEFAULT]\n", owner="nova:nova")
+    assert daemon_report(c1, dialled=False)["host"] == "c1"
+
+    c1.sh("hostname c9; systemctl kill -s USR1 resize-agent")
+
+    await_that(lambda: saved(c1)["host"] == "c9", "the new name is told", lambda: journal(c1))
+
+
 def test_dial_that_hangs_is_ended(c1: Host):
     c1.write(f"{SSH}/config", "ProxyCommand sleep 987\n", owner="nova:nova")
 
