@@ -72,8 +72,8 @@ class Dialer:
         line = engine.execute(*self.engine, self.account.name, words, argv, limit)
         done = self.host.outside.run(line, timeout=limit, to_its_end=to_its_end)
         if not done.ok and engine.says_nothing(done.stderr):
-            return replace(done, returncode=None)
-        return replace(done, missing=not done.ok and engine.says_missing(done.stderr))
+            return done._replace(returncode=None)
+        return done._replace(missing=not done.ok and engine.says_missing(done.stderr))
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from agent.model import (
     Attempt,
@@ -32,8 +32,7 @@ _NOWHERE = PurePosixPath("/")  # where a record lies changes nothing
 _LONGEST = 4000  # characters of any text in it
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """The last dial to one host, what was known of the pair then (`facts`), and how often it failed in a row."""
 
     attempt: Attempt
@@ -199,8 +198,7 @@ def _digest(value: Any) -> str:
     return sha256(repr(value).encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True)
-class Worth:
+class Worth(NamedTuple):
     """Kept dials, told apart: those that still count, and those that do not with the row that says why."""
 
     counting: Mapping[str, Kept]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Union
+from typing import NamedTuple, Union
 
 from agent.model import Action, Finding, Layout, Seat, SetShell, Snapshot, Unreadable
 from agent.settings import Settings
@@ -20,8 +20,7 @@ _IMAGE = (PurePosixPath("/etc"),)  # of a container; what lasts lies in its volu
 _PASSWD = PurePosixPath("/etc/passwd")
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """`client` is where nova-compute runs ssh, `server` where the sshd is that peers reach; "" as login is nova-compute's own
     account.  `qemu` is the account that reads disks, "" for the distribution's.
     """
@@ -54,8 +53,7 @@ PROFILES = {
 }
 
 
-@dataclass(frozen=True)
-class Dwelling:
+class Dwelling(NamedTuple):
     """A container with a process that matters.  `trouble` is why nobody looks into it; `ports` of an sshd.
 
     `apart`: it has a network of its own, so it may well be another compute host (LXC, a test cloud) that happens to live here.

@@ -6,9 +6,8 @@ One list for the report, the metrics, `agent explain` and the documentation.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
-from typing import Optional
+from typing import NamedTuple, Optional
 
 
 class Side(Enum):
@@ -46,8 +45,7 @@ class Stage(Enum):
     CLEANUP = "cleanup"
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """`stage`: a dial that passed it disproves a prediction with this reason; None where no dial can show it."""
 
     code: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.archive import remedy
 from agent.formats.escape import visible
@@ -40,8 +40,7 @@ _GUEST = {
 }
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     colour: bool = False
     verbose: bool = False
     quiet: bool = False

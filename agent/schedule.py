@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 _SWEEP = 3600.0  # seconds for all peers, where that needs no shorter slots than the last one here
 _SHORTEST = 600  # seconds of a sweep; in a small fleet a peer has several turns in it
@@ -39,8 +38,7 @@ FIRST = (
 _MADE_UP = 10  # slots; a host that slept for longer does not dial everybody at once
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """What is known of the way to one peer.  Times in seconds since 1970.
 
     `at`: when last dialled, 0 for never.  `failures` in a row; `refused`: the last one was a refused login.  `since`: the
@@ -53,8 +51,7 @@ class Pair:
     since: float = 0.0
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """Whom to dial now, and when to ask again."""
 
     peers: tuple[str, ...]

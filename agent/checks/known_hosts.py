@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from agent.formats import host_key_files, known_hosts
 from agent.formats.access import unseen
@@ -55,8 +54,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
         yield from _Look.at(snapshot, want, account, nova, client).findings()
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What one answer of `ssh -G` comes to.  `closed`: a directory on the way to one of its files keeps nova out."""
 
     view: View
@@ -68,8 +66,7 @@ class _Asked:
         return known_hosts.verdict(self.view.known, name, peer.host_keys, self.algorithms)
 
 
-@dataclass(frozen=True)
-class _Look:
+class _Look(NamedTuple):
     snapshot: Snapshot
     want: Settings
     account: Account

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from agent.formats import matching
 from agent.model import ServerConfig
 
 
-@dataclass(frozen=True)
-class Objection:
+class Objection(NamedTuple):
     """`reason` is a reason code; `not_observed` where the configuration asks for what is not known here."""
 
     reason: str

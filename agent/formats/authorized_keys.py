@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from agent.formats import lines, matching
 from agent.formats.key_options import Option, end_of_options, parse_expiry, parse_options
@@ -25,8 +24,7 @@ _OURS = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One line with a readable key.  Option names are in lower case, values without their quotes.
 
     `problem` says why sshd ignores the line although the key is good: a damaged or unknown option.  `owner` as owner_of has it.
@@ -77,8 +75,7 @@ def _entry(number: int, raw: bytes, text: bytes) -> Optional[Entry]:
     return Entry(number, raw, options, key, problem, owner_of(raw))
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """`line` numbers the accepting line, or the first that refuses; `reason` is why it does.
 
     `command` is the forced command of the accepting line, `unrestricted` that it lacks `restrict`.

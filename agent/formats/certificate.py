@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Optional
+from typing import NamedTuple, Optional
 
 _VALID = re.compile(
     r"^\s*Valid: (?P<forever>forever)?"
@@ -14,8 +13,7 @@ _VALID = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Validity:
+class Validity(NamedTuple):
     """UTC; None where there is no limit on that side."""
 
     start: Optional[datetime] = None

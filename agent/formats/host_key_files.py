@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from agent.formats import lines, matching, places
 from agent.formats.access import READ, is_direct, may
@@ -33,8 +32,7 @@ _DEFAULT_GLOBAL = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 _PUBLIC_READ = 0o444
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """A file that ssh would have looked at.  `denied` is nova's own lack of permission, not ours."""
 
     path: PurePosixPath
@@ -42,8 +40,7 @@ class Refused:
     denied: bool
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """The known_hosts files as nova can read them, in ssh's order."""
 
     texts: tuple[tuple[PurePosixPath, bytes], ...]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from agent.formats import lines, matching
 from agent.formats.keys import ALIASES, decoded, read, shown
@@ -40,8 +39,7 @@ _HEADER = b"""\
 """
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One line that ssh can use.  `patterns` is the host list as written, hashed or not; `ours` as is_ours has it."""
 
     number: int
@@ -185,8 +183,7 @@ class KnownHosts:
         return set().union(*found)
 
 
-@dataclass(frozen=True)
-class HostKeyVerdict:
+class HostKeyVerdict(NamedTuple):
     """What ssh says with StrictHostKeyChecking yes.
 
     `file` and `line` name the entry that decided: the one that vouches, or the culprit.  `key_type`

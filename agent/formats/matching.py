@@ -5,9 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
@@ -19,8 +18,7 @@ _IPV4_PART = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}")
 _MAPPED = 0xFFFF << 32
 
 
-@dataclass(frozen=True)
-class Glob:
+class Glob(NamedTuple):
     """One pattern, cut at its stars."""
 
     pieces: tuple[bytes, ...]

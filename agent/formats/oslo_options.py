@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from agent.formats.escape import visible
 from agent.formats.oslo_file import Sections, Written, normalized, read_file
@@ -30,8 +30,7 @@ _DEEPEST = 50
 _LONGEST = 65536
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """What oslo.config would refuse.  `where` is `FILE:LINE`, `environment NAME` or `default`."""
 
     message: str
@@ -42,8 +41,7 @@ class Problem:
         return f"{self.where}: {self.message}"
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """`text` is None for an option without a value, and for one that cannot be read."""
 
     text: Optional[str]

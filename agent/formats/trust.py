@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from agent.formats import authorized_keys, known_hosts, matching
 from agent.formats.authorized_keys import ACCEPTED, MISSING, Answer, AuthorizedKeys
@@ -110,8 +110,7 @@ def own_port(snapshot: Snapshot) -> int:
     )
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """A host whose keys are to be accepted, and the address it comes from; "" where that is not a number."""
 
     name: str
@@ -119,14 +118,12 @@ class Login:
     keys: tuple[PublicKey, ...]
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(NamedTuple):
     present: tuple[bytes, ...]
     absent: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class UserTrust:
+class UserTrust(NamedTuple):
     """User keys to be accepted.  `networks` is the from= list of our lines."""
 
     logins: tuple[Login, ...]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from agent.formats import lines, places
 from agent.formats.access import READ, is_direct, may
@@ -28,8 +27,7 @@ from agent.model import (
 )
 
 
-@dataclass(frozen=True)
-class KeyList:
+class KeyList(NamedTuple):
     """One file.  `refused` says why nova, and so sshd, cannot read it; `denied` that it is nova who may not."""
 
     path: PurePosixPath
@@ -64,8 +62,7 @@ def _index(text: bytes) -> AuthorizedKeys:
     return AuthorizedKeys.of(text)
 
 
-@dataclass(frozen=True)
-class KeyLists:
+class KeyLists(NamedTuple):
     """The files of one AuthorizedKeysFile, in sshd's order."""
 
     lists: tuple[KeyList, ...]

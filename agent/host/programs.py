@@ -8,9 +8,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, Callable, Optional
+from typing import IO, Any, Callable, NamedTuple, Optional
 
 from agent.host import kernel, seat, stragglers
 from agent.model import Account, Seat
@@ -24,8 +23,7 @@ _GLANCE = 0.2  # seconds between two questions whether the run was stopped
 _MAX_OUTPUT = 1 << 20  # bytes of each stream; what comes after is read and dropped
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(NamedTuple):
     """`returncode` is None when our limit ended it; `missing` when the program could not be started."""
 
     returncode: Optional[int]

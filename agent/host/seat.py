@@ -11,8 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 from agent.host import kernel
 from agent.model import Account, Seat
@@ -22,8 +21,7 @@ class SeatGone(OSError):
     """The process we would follow has ended, or may not be looked at."""
 
 
-@dataclass(frozen=True)
-class WayIn:
+class WayIn(NamedTuple):
     """Open descriptors of the namespace and the root; none where there is nowhere to go."""
 
     descriptors: tuple[int, ...] = ()

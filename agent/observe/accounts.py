@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Union
+from typing import NamedTuple, Union
 
 from agent.formats import passwd, places
 from agent.host import Host
@@ -21,8 +20,7 @@ _SHELLS = (PurePosixPath("/bin/bash"), PurePosixPath("/bin/sh"))
 Seen = Union[File, Absent, Unreadable]
 
 
-@dataclass(frozen=True)
-class People:
+class People(NamedTuple):
     account: Union[Account, Absent, Unreadable]
     password: Union[Password, Absent, Unreadable]
     qemu: Union[Account, Absent, Unreadable]
