@@ -7,7 +7,7 @@
 # make scenarios-random  an hour of random combinations of those faults
 # make crash      --fix killed, torn and starved at every system call (about an hour)
 # make hostile    nova against root: every trick, and 20 000 swaps of each kind while root writes
-# make bench      CPU of one local check against its floor
+# make bench      what all of it costs, beside its floor and beside others; writes docs/benchmarks.md (about 20 minutes)
 
 SHELL := /bin/sh
 REQUIREMENTS := tests/requirements.txt
@@ -56,8 +56,9 @@ demo:
 	@tests/setup demo
 	@python3 -m tests.lab.demo
 
-bench: setup
-	@$(PYTHON) -m bench.local_check
+bench: $(VENV)/.ready
+	@tests/setup bench
+	@$(PYTHON) -m bench
 
 lint: setup
 	@$(PYTHON) -m pytest -q tests/meta

@@ -1,9 +1,9 @@
-"""What `agent daemon` costs with many peers: memory, and CPU as share of one core, between dials and with them.
+"""What `agent daemon` and the exporter cost with many peers while nothing happens, beside prometheus-node-exporter.
 
-Usage: python3 -m bench.daemon [N [SECONDS]]   (1000 600; as root; builds two lab hosts)
+Usage: python3 -m bench.daemon [MINUTES [N ...]]   (2; 10 1000 5000; as root; builds a lab host for each N and kind, and one more)
 The records are real and trusted.  Their peers are one host that answers at all their addresses: dials are Nova's own lines over
-real ssh.  Rows of the report are those of dials that count, as after a sweep.  First the daemon runs as it is, then with dials
-left out, so that what remains is the cost of its own looks.  bench.exporter measures who serves what it writes.
+real ssh.  Rows of the report are those of dials that count, as after a sweep.  Of each size one daemon runs as it is, and one with
+dials left out, so that what remains is the cost of its own looks.  All run at the same time, and the exporters are scraped.
 """
 
 from __future__ import annotations
@@ -12,24 +12,40 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from agent.formats import record
-from agent.model import PublicKey
-from bench.records import PEERS
+from bench import ground, single
+from bench.exporter import (
+    NODE_EXPORTER,
+    Subject,
+    free_port,
+    node_exporter,
+    rss,
+    scrape,
+    subject,
+    used,
+)
+from bench.figures import Case, Figures, Goal, Part, Spent, Table, number
+from bench.local_check import its_record
+from bench.meter import progress
 from tests.hosts import a_peer
 from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
-from tests.lab.host import AGENT_HOME, Host, end
+from tests.lab.host import Host, end
 
-INTERVAL = 60
-INSTALLED = "/opt/resize-agent"
+PEERS = (10, 1000, 5000)
+INTERVAL, SCRAPING = 60, 15.0
 REPORT = "/var/lib/resize-agent/report.json"
 PATIENCE = 300.0
 CONFIG = f"interval: {INTERVAL}\n"
+AS_IT_IS, QUIET, SERVING = "daemon", "daemon, between dials", "exporter"
+GOAL = 0.02  # of one core
 # As after a sweep: every peer has been dialled, the last one just now.
 SWEPT = """
 from datetime import timedelta
@@ -59,110 +75,143 @@ sys.exit(cli.main(["daemon"]))
 
 
 @dataclass(frozen=True)
-class Spent:
-    """Seconds: of the process itself, of its children that have ended, of the clock."""
+class Used:
+    """Seconds of CPU of a process and of its children that have ended."""
 
     own: float
     children: float
-    wall: float
 
 
 @dataclass(frozen=True)
-class Seen:
-    share: float  # of one core, children included
-    own: float  # the same of the process alone
-    rss: float  # MiB at the end
-    peak: float  # MiB
-    rounds: float
-    dials: int
+class Watched:
+    case: str
+    job: str
+    host: Host
+    pid: int
 
 
-def main() -> int:
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 600.0
-    if os.geteuid() != 0:
-        print("bench: lab hosts need root", file=sys.stderr)
-        return 2
-    with Fleet(["compute1", "compute2"]) as fleet:
+def measure(rounds: int, sizes: Sequence[int] = PEERS) -> Figures:
+    """`rounds` are minutes."""
+    names = {
+        (size, job): f"{'ab'[job == QUIET]}{size}" for size in sizes for job in (AS_IT_IS, QUIET)
+    }
+    with Fleet(["peer", *names.values()], progress=single.quiet) as fleet, ExitStack() as stack:
         fleet.start_sshd()
         setup_by_hand.key_per_host(fleet)
-        one = fleet["compute1"]
-        furnish(one, fleet["compute2"], number)
-        print(f"{number} peers, a look each {INTERVAL} s, {seconds:.0f} s each")
-        print(f"{'':16}{'CPU':>10}{'own':>10}{'RSS MiB':>10}{'peak':>8}{'looks':>8}{'dials':>8}")
-        for words, program in (("with dials", "as it is"), ("between dials", WITHOUT_DIALS)):
-            one.sh(f"cd {INSTALLED} && python3 -c '{SWEPT}'", timeout=PATIENCE)
-            show(words, measured(one, program, seconds))
-    return 0
+        peer = fleet["peer"]
+        ip(peer, "route add local 10.128.0.0/9 dev lo")
+        for (size, _), name in names.items():
+            progress(f"{size} records are made and trusted")
+            furnish(fleet[name], peer, size)
+        daemons = [
+            Watched(str(size), job, fleet[name], stack.enter_context(daemon(fleet[name], job)))
+            for (size, job), name in names.items()
+        ]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        serving = [subject(stack, folder, size) for size in sizes]
+        node = Subject(NODE_EXPORTER, free_port(), 0)
+        node.pid = stack.enter_context(node_exporter(node.port))
+        await_second_looks(daemons)
+        return watched(daemons, [*serving, node], 60.0 * rounds)
 
 
-def furnish(one: Host, peer: Host, number: int) -> None:
-    """Records of `number` peers, all of them `peer`, and trust in them."""
-    addresses = [f"10.{128 + n // 62500}.{n // 250 % 250}.{n % 250 + 1}" for n in range(number)]
-    _ip(peer, "route add local 10.128.0.0/9 dev lo")
-    _ip(one, f"route add 10.128.0.0/9 via {peer.address}")
-    told = json.loads(
-        peer.sh("agent() { cd /usr/share/resize-agent; python3 -m agent facts; }; agent | python3 -c 'import sys, yaml, json; print(json.dumps(yaml.safe_load(sys.stdin)))'").stdout
-    )  # fmt: skip
-    keys = tuple(PublicKey(*line.split()[:2]) for line in told["host_keys"])
-    one.sh(f"mkdir -p {PEERS} /etc/resize-agent/conf.d")
+def furnish(one: Host, peer: Host, size: int) -> None:
+    """Records of `size` peers, all of them `peer`, trust in them, and the report of a sweep."""
+    ip(one, f"route add 10.128.0.0/9 via {peer.address}")
+    keys = its_record(peer).host_keys
+    ground.install(one)
+    ground.put_records(
+        one,
+        [
+            a_peer(f"node{each}", address=ground.address(each), host_keys=keys)
+            for each in range(size)
+        ],
+    )
+    one.sh("mkdir -p /etc/resize-agent/conf.d")
     one.write("/etc/resize-agent/conf.d/10-bench.yaml", CONFIG)
-    for n, address in enumerate(addresses):
-        each = a_peer(f"node{n}", address=address, host_keys=keys)
-        with open(f"/proc/{one.pid}/root{PEERS}/node{n}.yaml", "wb") as stream:
-            stream.write(record.render(each).encode())
-    # As a package leaves it: byte code beside the modules.
-    one.sh(f"mkdir -p {INSTALLED} && cp -r {AGENT_HOME}/agent {INSTALLED}")
-    one.sh(f"python3 -m compileall -q -f {INSTALLED}", timeout=PATIENCE)
-    one.sh(f"cd {INSTALLED} && python3 -m agent --fix --no-probe", check=False, timeout=PATIENCE)
+    ground.fixed(one)
+    one.sh(f"cd {ground.INSTALLED} && python3 -c '{SWEPT}'", timeout=PATIENCE)
 
 
-def _ip(host: Host, line: str) -> None:
-    enter = ["nsenter", "-t", str(host.pid), "-n", "ip", *line.split()]
-    subprocess.run(enter, check=True)
-
-
-def measured(host: Host, program: str, seconds: float) -> Seen:
-    with daemon(host, program) as pid:
-        first = report(host)["taken_at"]
-        until(lambda: report(host)["taken_at"] > first, "a second look")
-        began, seen = spent(host, pid), report(host)
-        dialled = {row["name"]: row["checked_at"] for row in seen["peers"]}
-        time.sleep(seconds)
-        ended, last = spent(host, pid), report(host)
-        dials = sum(1 for r in last["peers"] if r["checked_at"] != dialled.get(r["name"]))
-        wall = ended.wall - began.wall
-        own, children = ended.own - began.own, ended.children - began.children
-        memory = status(host, pid)
-    looks = wall / INTERVAL
-    return Seen((own + children) / wall, own / wall, memory[0], memory[1], looks, dials)
+def ip(host: Host, line: str) -> None:
+    subprocess.run(["nsenter", "-t", str(host.pid), "-n", "ip", *line.split()], check=True)
 
 
 @contextmanager
-def daemon(host: Host, program: str) -> Iterator[int]:
-    """Its pid, once it has said something."""
-    host.sh(f"rm -f {REPORT}")
-    words = ["-c", program] if program == WITHOUT_DIALS else ["-m", "agent", "daemon"]
-    line = f'cd {INSTALLED}; echo $$ >/run/daemon.pid; exec /usr/bin/python3 "$@" 2>>/var/log/daemon.log'
+def daemon(host: Host, job: str) -> Iterator[int]:
+    """Its pid."""
+    words = ["-c", WITHOUT_DIALS] if job == QUIET else ["-m", "agent", "daemon"]
+    line = f'cd {ground.INSTALLED}; echo $$ >/run/daemon.pid; exec /usr/bin/python3 "$@" 2>>/var/log/daemon.log'
     process = host.spawn(["/bin/sh", "-c", line, "sh", *words])
     try:
-        until(lambda: bool(report(host)), "a report")
-        yield int(host.sh("cat /run/daemon.pid").stdout)
+        until(lambda: host.exists("/run/daemon.pid"), "it runs")
+        yield int(host.read("/run/daemon.pid"))
     finally:
         host.sh("kill $(cat /run/daemon.pid)", check=False)
         end(process)
 
 
-def report(host: Host) -> dict[str, object]:
+def await_second_looks(daemons: Sequence[Watched]) -> None:
+    first = {}
+    for each in daemons:
+        until(lambda: bool(report(each.host)), "a report")  # noqa: B023 (it is called here and now)
+        first[each.host.name] = report(each.host)["taken_at"]
+    for each in daemons:
+        until(lambda: report(each.host)["taken_at"] > first[each.host.name], "a second look")  # noqa: B023
+
+
+def watched(daemons: Sequence[Watched], serving: Sequence[Subject], seconds: float) -> Figures:
+    began = [spent(each.host, each.pid) for each in daemons]
+    served = [used(each.pid) for each in serving]
+    dials = [dialled(each.host) for each in daemons]
+    took = scraping(serving, seconds)
+    figures: Figures = {}
+    for each, before, earlier in zip(daemons, began, dials, strict=True):
+        after, now = spent(each.host, each.pid), dialled(each.host)
+        own, children = after.own - before.own, after.children - before.children
+        current, most = memory(each.host, each.pid)
+        more = {"own": own, "rss": current, "dials": sum(now[n] != earlier.get(n) for n in now)}
+        figures.setdefault(each.case, {})[each.job] = [Spent(own + children, took, most, more)]
+    for one, at_first in zip(serving, served, strict=True):
+        case, job = as_a_job(one)
+        cpu, mib = used(one.pid) - at_first, rss(one.pid)
+        figures.setdefault(case, {})[job] = [Spent(cpu, took, mib, {"own": cpu, "rss": mib})]
+    return figures
+
+
+def as_a_job(one: Subject) -> tuple[str, str]:
+    if one.name == NODE_EXPORTER:
+        return NODE_EXPORTER, NODE_EXPORTER
+    return one.name.split()[0], SERVING
+
+
+def scraping(serving: Sequence[Subject], seconds: float) -> float:
+    """As Prometheus does, once in SCRAPING seconds each; how long it was."""
+    began = time.monotonic()
+    turns = int(seconds / SCRAPING)
+    for turn in range(turns):
+        progress(f"at rest: {turn * SCRAPING:.0f} of {seconds:.0f} s")
+        for one in serving:
+            scrape(one.port)
+        time.sleep(max(0.0, began + (turn + 1) * SCRAPING - time.monotonic()))
+    return time.monotonic() - began
+
+
+def report(host: Host) -> dict[str, Any]:
     try:
-        with open(f"/proc/{host.pid}/root{REPORT}") as stream:
-            found: dict[str, object] = json.load(stream)
+        with open(ground.outside(host, REPORT)) as stream:
+            found: dict[str, Any] = json.load(stream)
     except FileNotFoundError:
         return {}
     return found
 
 
-def until(condition, what: str) -> None:
+def dialled(host: Host) -> dict[str, str]:
+    """By peer, when it was dialled last."""
+    return {row["name"]: row["checked_at"] for row in report(host)["peers"]}
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
@@ -170,28 +219,56 @@ def until(condition, what: str) -> None:
         time.sleep(0.5)
 
 
-def spent(host: Host, pid: int) -> Spent:
+def spent(host: Host, pid: int) -> Used:
     """proc_pid_stat(5): utime, stime, cutime, cstime are fields 14 to 17."""
-    fields = host.sh(f"cat /proc/{pid}/stat").stdout.rpartition(") ")[2].split()
-    ticks = [int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15]]
-    return Spent(ticks[0] + ticks[1], ticks[2] + ticks[3], time.monotonic())
+    text = ground.outside(host, f"/proc/{pid}/stat").read_text()
+    ticks = [
+        int(word) / os.sysconf("SC_CLK_TCK") for word in text.rpartition(") ")[2].split()[11:15]
+    ]
+    return Used(ticks[0] + ticks[1], ticks[2] + ticks[3])
 
 
-def status(host: Host, pid: int) -> tuple[float, float]:
+def memory(host: Host, pid: int) -> tuple[float, float]:
     """MiB now and at most."""
-    lines = dict(
-        line.split(":", 1) for line in host.sh(f"cat /proc/{pid}/status").stdout.splitlines()
-    )
+    text = ground.outside(host, f"/proc/{pid}/status").read_text()
+    lines = dict(line.split(":", 1) for line in text.splitlines())
     return int(lines["VmRSS"].split()[0]) / 1024, int(lines["VmHWM"].split()[0]) / 1024
 
 
-def show(words: str, seen: Seen) -> None:
-    print(
-        f"{words:16}{seen.share:10.2%}{seen.own:10.2%}{seen.rss:10.1f}{seen.peak:8.1f}"
-        f"{seen.rounds:8.1f}{seen.dials:8}",
-        flush=True,
+def part(figures: Figures) -> Part:
+    [node] = figures[NODE_EXPORTER][NODE_EXPORTER]
+    sizes = {case: jobs for case, jobs in figures.items() if case != NODE_EXPORTER}
+    rows = tuple(
+        (case, job, number(run.cpu / node.cpu) if node.cpu else "", number(run.counted["rss"] / node.counted["rss"]),
+         number(run.mib / node.mib), f"{run.counted['dials']:.0f}" if job == AS_IT_IS else "")
+        for case, jobs in sizes.items()
+        for job, [run] in sorted(jobs.items())
+    )  # fmt: skip
+    largest = list(sizes)[-1]
+    return Part(
+        "At rest",
+        f"The daemon looks once in {INTERVAL} s and dials whose turn it is; exporters and node_exporter are scraped once in"
+        f" {SCRAPING:.0f} s. CPU (with all programs a daemon starts) and memory over the same {node.wall / 60:.0f} minutes, as"
+        " multiples of node_exporter:",
+        (Table(("peers", "", "CPU", "memory", "memory, most", "dials"), rows),),
+        tuple(goal(case, sizes[case]) for case in sizes),
+        (),
+        f"`bench/daemon.py`: the peers are one host that answers at all their addresses, every row that of a dial that counts. With"
+        f" {largest} peers one takes its turn each ten seconds, which is most of what the daemon costs there.",
+    )  # fmt: skip
+
+
+def goal(case: str, jobs: Case) -> Goal:
+    [quiet] = jobs[QUIET]
+    share = quiet.cpu / quiet.wall
+    return Goal(
+        f"{case} peers: between dials the daemon takes less than {GOAL:.0%} of one core",
+        f"{share:.2%}",
+        share < GOAL,
+        "every minute all records and all that is trusted are read and compared anew",
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    wanted = tuple(map(int, sys.argv[2:])) or PEERS
+    sys.exit(single.run(lambda minutes: measure(minutes, wanted), part, 2))

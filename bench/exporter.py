@@ -1,9 +1,9 @@
-"""Cost of the exporter beside prometheus-node-exporter: memory and time of a scrape at 10, 1000 and 5000 peers.
+"""The exporter beside prometheus-node-exporter: time, CPU and memory of a scrape at 10, 1000 and 5000 peers, and under load.
 
-Usage: python3 -m bench.exporter [SCRAPES]
-Reports are generated (every tenth peer failing); everything listens on loopback; both are scraped in turns, gzip accepted, a
+Usage: python3 -m bench.exporter [SCRAPES]   (200)
+Reports are generated (every tenth peer failing); everything listens on loopback; all are scraped in turns, gzip accepted, a
 connection each.  Then eight clients scrape an exporter of 1000 peers, in plain HTTP and TLS, alone and while others hold 200
-idle, trickling and half-open connections and send rubbish.  The absolute figures are those of the machine at hand.
+idle, trickling and half-open connections and send rubbish.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import ssl
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,8 +22,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
+from bench import single
+from bench.charts import Bar, Bars
+from bench.figures import (
+    Case,
+    Chart,
+    Figures,
+    Goal,
+    Part,
+    Spent,
+    Table,
+    median,
+    number,
+    peak,
+    spread,
+    wall,
+)
+from bench.meter import Failed
 from tests.exporter.nuisance import Nuisance, scraped
 from tests.exporter.serving import Authority, Exporter, client, document, exporter, write
 
@@ -32,55 +48,52 @@ PEERS = (10, 1000, 5000)
 NODE_EXPORTER = "prometheus-node-exporter"
 PATIENCE = 30.0
 CLIENTS, HELD, LOADED = 8, 200, 1000
+SCRAPE, CHANGED, LOAD = "scrape", "first scrape of a new report", "under load"
+GOAL = 1.0
 
 
 @dataclass
-class Measured:
+class Subject:
     name: str
     port: int
     pid: int
     size: int = 0
-    rss: float = 0.0
     seconds: list[float] = field(default_factory=list)
 
 
-def main() -> int:
-    scrapes = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+def measure(rounds: int) -> Figures:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         subjects = [subject(stack, folder, peers) for peers in PEERS]
-        node = other(stack)
-        subjects += [node] if node else []
-        for turn in range(scrapes + 5):
-            for one in subjects:
-                spent, one.size = scrape(one.port)
-                if turn >= 5:  # the first ones read the report and warm caches
-                    one.seconds.append(spent)
-        for one in subjects:
-            one.rss = rss(one.pid)
-        changed = [reread(one, folder) for one in subjects if one is not node]
-    report(subjects, node, scrapes, changed)
-    print()
-    return under_load(scrapes)
+        node = Subject(NODE_EXPORTER, free_port(), 0)
+        node.pid = stack.enter_context(node_exporter(node.port))
+        every = [*subjects, node]
+        in_turns(every, 5)  # the first ones read the report and warm caches
+        began = [used(one.pid) for one in every]
+        in_turns(every, rounds)
+        spent = [(used(one.pid) - before) / rounds for one, before in zip(every, began)]
+        scrapes: Case = {
+            one.name: [Spent(cpu, s, rss(one.pid), {"bytes": one.size}) for s in one.seconds[5:]]
+            for one, cpu in zip(every, spent)
+        }
+        changed: Case = {
+            one.name: [Spent(0, reread(one, folder)) for _ in range(5)] for one in subjects
+        }
+    return {SCRAPE: scrapes, CHANGED: changed, LOAD: under_load(max(rounds // 4, 5))}
 
 
-def subject(stack: ExitStack, folder: Path, peers: int) -> Measured:
+def subject(stack: ExitStack, folder: Path, peers: int) -> Subject:
     path = folder / f"{peers}.json"
     write(path, document(peers=peers, failing=peers // 10, seconds=86400))
     running: Exporter = stack.enter_context(exporter(path))
-    return Measured(f"{peers} peers", running.port, running.process.pid)
-
-
-def other(stack: ExitStack) -> Optional[Measured]:
-    if not shutil.which(NODE_EXPORTER):
-        print(f"bench: no {NODE_EXPORTER} here (apt-get install {NODE_EXPORTER})", file=sys.stderr)
-        return None
-    port = free_port()
-    return Measured(NODE_EXPORTER, port, stack.enter_context(node_exporter(port)))
+    return Subject(f"{peers} peers", running.port, running.process.pid)
 
 
 @contextmanager
 def node_exporter(port: int) -> Iterator[int]:
+    """Its pid.  Raises Failed where there is none."""
+    if not shutil.which(NODE_EXPORTER):
+        raise Failed(f"no {NODE_EXPORTER} here (apt-get install {NODE_EXPORTER})")
     process = subprocess.Popen(
         [NODE_EXPORTER, f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL
     )
@@ -111,6 +124,13 @@ def wait_for(port: int) -> None:
             time.sleep(0.05)
 
 
+def in_turns(subjects: Sequence[Subject], scrapes: int) -> None:
+    for _ in range(scrapes):
+        for one in subjects:
+            spent, one.size = scrape(one.port)
+            one.seconds.append(spent)
+
+
 def scrape(port: int) -> tuple[float, int]:
     """Seconds from connecting to the last byte, and the size of what came."""
     began = time.perf_counter()
@@ -121,28 +141,20 @@ def scrape(port: int) -> tuple[float, int]:
     spent = time.perf_counter() - began
     connection.close()
     if response.status != 200:
-        raise RuntimeError(f"port {port}: status {response.status}")
+        raise Failed(f"port {port}: status {response.status}")
     return spent, len(body)
 
 
-def reread(one: Measured, folder: Path) -> float:
+def reread(one: Subject, folder: Path) -> float:
     """Seconds of the first scrape after the report has changed."""
     path = folder / f"{one.name.split()[0]}.json"
     write(path, path.read_text())
     return scrape(one.port)[0]
 
 
-def under_load(scrapes: int) -> int:
-    """1 where a scrape was not answered."""
-    row(
-        f"{CLIENTS} clients, {LOADED} peers",
-        "answered",
-        "median ms",
-        "p99 ms",
-        "RSS MiB",
-        "threads",
-    )
-    lost = 0
+def under_load(scrapes: int) -> Case:
+    """Seconds of each scrape; `lost`: it was not answered."""
+    found: Case = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder / "report.json", document(peers=LOADED, failing=LOADED // 10, seconds=86400))
@@ -152,27 +164,24 @@ def under_load(scrapes: int) -> int:
         write(config, "tls_server_config: {cert_file: server.pem, key_file: server.key}\n")
         for words, tls, web in (("HTTP", None, None), ("TLS", client(authority), config)):
             with exporter(folder / "report.json", config=web) as running:
-                lost += loaded(f"{words}, alone", running, tls, scrapes)
+                found[words] = loaded(running, tls, scrapes)
                 with Nuisance(running, HELD):
-                    for turn in range(3):
-                        lost += loaded(f"{words}, {HELD} held ({turn + 1})", running, tls, scrapes)
-    return 1 if lost else 0
+                    found[f"{words}, {HELD} held"] = loaded(running, tls, scrapes)
+    return found
 
 
-def loaded(words: str, running: Exporter, tls: Optional[ssl.SSLContext], scrapes: int) -> int:
-    """How many were not answered."""
+def loaded(running: Exporter, tls: Optional[ssl.SSLContext], scrapes: int) -> list[Spent]:
     seen, spent = scraped(running, tls, CLIENTS, scrapes)
-    good = seen.count((200, True))
-    spent.sort()
-    row(
-        words,
-        f"{good}/{CLIENTS * scrapes}",
-        f"{statistics.median(spent) * 1000:.1f}",
-        f"{spent[int(len(spent) * 0.99)] * 1000:.1f}",
-        f"{running.status('VmRSS') / 1024:.1f}",
-        running.status("Threads"),
-    )
-    return CLIENTS * scrapes - good
+    mib = running.status("VmRSS") / 1024
+    return [
+        Spent(0, s, mib, {"lost": float(answer != (200, True))}) for answer, s in zip(seen, spent)
+    ]
+
+
+def used(pid: int) -> float:
+    """Seconds of CPU of the process itself."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss(pid: int) -> float:
@@ -180,33 +189,80 @@ def rss(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError(f"no memory is told of process {pid}")
+    raise Failed(f"no memory is told of process {pid}")
 
 
-def report(
-    subjects: Sequence[Measured], node: Optional[Measured], scrapes: int, changed: Sequence[float]
-) -> None:
-    print(f"{scrapes} scrapes each, in turns; load of the machine {os.getloadavg()[0]:.1f}")
-    row("", "RSS MiB", "median ms", "p99 ms", "body B", "changed ms", "median ratio")
-    base = statistics.median(node.seconds) if node else None
-    for number, one in enumerate(subjects):
-        median = statistics.median(one.seconds)
-        p99 = sorted(one.seconds)[int(len(one.seconds) * 0.99)]
-        row(
-            one.name,
-            f"{one.rss:.1f}",
-            f"{median * 1000:.1f}",
-            f"{p99 * 1000:.1f}",
-            one.size,
-            f"{changed[number] * 1000:.1f}" if number < len(changed) else "",
-            f"{median / base:.2f}" if base else "",
+def part(figures: Figures) -> Part:
+    scrapes = figures[SCRAPE]
+    node = scrapes[NODE_EXPORTER]
+    base = median(wall(node))
+    rows = tuple(
+        (
+            name,
+            str(spread(seconds / base for seconds in wall(runs))),
+            number(percentile(runs, 99) / percentile(node, 99)),
+            number(runs[0].cpu / node[0].cpu) if node[0].cpu else "",
+            number(peak(runs) / peak(node)),
+            number(runs[0].counted["bytes"] / node[0].counted["bytes"]),
+            number(median(wall(figures[CHANGED][name])) / base) if name in figures[CHANGED] else "",
         )
+        for name, runs in scrapes.items()
+    )
+    slowest = max(median(wall(runs)) / base for name, runs in scrapes.items() if runs is not node)
+    largest = max(peak(runs) / peak(node) for name, runs in scrapes.items() if runs is not node)
+    lost = sum(run.counted["lost"] for runs in figures[LOAD].values() for run in runs)
+    return Part(
+        "The exporter",
+        f"A scrape beside one of {NODE_EXPORTER} with its default collectors, in turns. A scrape starts no work here: it is a file"
+        " that was read when it changed. As multiples of node_exporter:",
+        (
+            Table(("", "scrape", "its 99th percentile", "CPU", "memory", "bytes, gzip", "first of a new report"), rows),
+            Table(("", "scrape", "99th percentile", "not answered"), load(figures[LOAD]),
+                  f"{CLIENTS} clients at once, {LOADED} peers, alone and while others hold {HELD} idle, half-open and trickling"
+                  " connections and send rubbish; as multiples of plain HTTP alone:"),
+        ),
+        (
+            Goal("a scrape takes no longer than node_exporter's, up to 5000 peers", f"{number(slowest)} times at most", slowest <= GOAL,
+                 "a body in Python against one in Go"),
+            Goal("no more memory than twice node_exporter's", f"{number(largest)} times at most", largest <= 2,
+                 "an interpreter with its libraries is larger than a Go program"),
+            Goal("every scrape is answered under load", f"{lost:.0f} not answered", lost == 0, "the table of connections is full"),
+        ),
+        (chart(figures),),
+        "`bench/exporter.py`, on loopback, a connection each, gzip accepted; every tenth peer fails.",
+    )  # fmt: skip
 
 
-def row(*cells: Any) -> None:
-    first, *rest = cells
-    print(f"{first:<26}" + "".join(f"{cell:>13}" for cell in rest))
+def percentile(runs: Sequence[Spent], percent: int) -> float:
+    every = sorted(wall(runs))
+    return every[min(len(every) - 1, len(every) * percent // 100)]
+
+
+def load(jobs: Case) -> tuple[tuple[str, ...], ...]:
+    plain = next(iter(jobs.values()))
+    return tuple(
+        (
+            name,
+            number(median(wall(runs)) / median(wall(plain))),
+            number(percentile(runs, 99) / percentile(plain, 99)),
+            f"{sum(run.counted['lost'] for run in runs):.0f}",
+        )
+        for name, runs in jobs.items()
+    )
+
+
+def chart(figures: Figures) -> Chart:
+    scrapes = figures[SCRAPE]
+    base = median(wall(scrapes[NODE_EXPORTER]))
+    bars = []
+    for name, runs in scrapes.items():
+        seen = spread(seconds / base for seconds in wall(runs))
+        bars.append(Bar(name, seen.low, seen.median, seen.high, ours=name != NODE_EXPORTER))
+    drawing = Bars(
+        "A scrape: time, node_exporter is 1", "times node_exporter", (("", tuple(bars)),)
+    )
+    return Chart("scrape", "Time of a scrape, as a share of node_exporter's", drawing)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(single.run(measure, part, 200))

@@ -1,87 +1,181 @@
-"""CPU of one local check beside its floor: the interpreter with the imports it needs, and the system tools it has to call.
+"""One local check beside its floor and beside what would be used instead: an Ansible playbook with --check --diff, a shell loop.
 
-Usage: python3 -m bench.local_check [ROUNDS]   (as root; builds one lab host, runs both there, interleaved)
-Prints medians and the ratio; the absolute figures are those of the machine at hand.
+Usage: python3 -m bench.local_check [ROUNDS]   (as root; builds two lab hosts, runs everything on one of them, in turns)
+The floor: the interpreter with the imports a check needs, and the system's own programs it has to ask.
 """
 
 from __future__ import annotations
 
-import os
-import resource
-import statistics
 import sys
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
+from agent.formats import record
+from agent.model import Record
+from bench import ground, others, single
+from bench.charts import Bar, Bars
+from bench.figures import (
+    Case,
+    Chart,
+    Figures,
+    Goal,
+    Part,
+    Spent,
+    Table,
+    cpu,
+    over,
+    peak,
+    spread,
+    wall,
+)
+from bench.meter import Failed, Job, interleaved
 from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
 from tests.lab.host import Host
 
-INSTALLED = "/opt/resize-agent"
 FLOOR = """
 python3 -c 'import yaml, argparse, json, psutil'
 ssh-keygen -y -P '' -f /var/lib/nova/.ssh/id_ed25519 >/dev/null 2>&1
 ssh -G 10.100.0.32 true >/dev/null
 sshd=$(command -v sshd) && "$sshd" -T -C user=nova,host=x,addr=10.100.0.32,laddr=10.100.0.31,lport=22 >/dev/null
 """
+PYTHON, BENEATH, OURS = "python3 -I -c pass", "the floor", "agent --no-probe"
+LOOP, ANSIBLE = "shell loop", "Ansible --check --diff"
+CASES = (2, 1000)
+GOAL_FLOOR, GOAL_ANSIBLE = 1.5, 30.0
 
 
-def main() -> int:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    if os.geteuid() != 0:
-        print("bench: a lab host needs root", file=sys.stderr)
-        return 2
-    with Fleet(["compute1", "compute2"]) as fleet:
+def measure(rounds: int) -> Figures:
+    """At 2 records and at 1000; a third of the rounds at 1000, where the others take long."""
+    if others.missing():
+        raise Failed(others.missing())
+    with Fleet(["compute1", "compute2"], progress=single.quiet) as fleet:
         fleet.start_sshd()
         setup_by_hand.key_per_host(fleet)
-        facts = {host.name: host.agent("facts").stdout for host in fleet}
-        one = fleet["compute1"]
-        one.sh("mkdir -p /etc/resize-agent/peers.d")
-        for name, text in facts.items():
-            one.write(f"/etc/resize-agent/peers.d/{name}.yaml", text)
-        # As a package leaves it: byte code beside the modules.
-        one.sh(f"mkdir -p {INSTALLED} && cp -r /usr/share/resize-agent/agent {INSTALLED}")
-        one.sh(
-            f"find {INSTALLED} -name __pycache__ -exec rm -r {{}} +; python3 -m compileall -q {INSTALLED}"
-        )
-        measured = interleaved(one, rounds)
-    report(measured, rounds)
-    return 0
+        host = fleet["compute1"]
+        ground.install(host)
+        others.install(host)
+        real = [its_record(each) for each in fleet]
+        return {
+            str(number): case(host, number, real, max(2, rounds if number == 2 else rounds // 3))
+            for number in CASES
+        }
 
 
-def interleaved(host: Host, rounds: int) -> dict[str, list[float]]:
-    """CPU seconds (user and system, children included) of each, round by round."""
-    jobs: dict[str, Callable[[], object]] = {
-        "floor": lambda: host.sh(FLOOR),
-        "nothing (entering the host)": lambda: host.sh("true"),
-        "agent --no-probe": lambda: host.sh(
-            f"cd {INSTALLED} && python3 -m agent --no-probe >/dev/null || true"
+def its_record(host: Host) -> Record:
+    told = host.agent("facts").stdout
+    path = PurePosixPath(f"{ground.PEERS}/{host.name}.yaml")
+    read = record.parse(path, told.encode())
+    if not isinstance(read, Record):
+        raise Failed(f"{host.name}: no record: {read}")
+    return read
+
+
+def case(host: Host, number: int, real: list[Record], rounds: int) -> Case:
+    peers = [*real, *ground.made_up(number - len(real))]
+    trusted(host, number, peers)
+    jobs = {
+        PYTHON: Job("exec python3 -I -c pass"),
+        BENEATH: Job(FLOOR),
+        OURS: Job(f"{ground.AGENT} --no-probe", before=from_state(host, f"ours{number}")),
+        LOOP: Job(others.loop(number), before=from_state(host, f"theirs{number}")),
+        ANSIBLE: Job(
+            others.play(number, "--check", "--diff"), before=from_state(host, f"theirs{number}")
         ),
     }
-    found: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(rounds + 1):
-        for name, job in jobs.items():
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            job()
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            if turn:  # the first warms caches
-                found[name].append(spent)
-    return found
+    return interleaved(host, jobs, rounds, f"local check, {number} records:")
 
 
-def report(measured: dict[str, list[float]], rounds: int) -> None:
-    entering = statistics.median(measured["nothing (entering the host)"])
-    print(
-        f"CPU of one run, median of {rounds}, without the {entering * 1000:.0f} ms of entering the host:"
+def from_state(host: Host, name: str) -> Callable[[], None]:
+    return lambda: ground.restore(host, name)
+
+
+def trusted(host: Host, number: int, peers: list[Record]) -> None:
+    """All is as it should be, once as the agent writes it and once as the playbook does."""
+    ground.put_records(host, peers)
+    others.tell(host, number, peers)
+    ground.restore(host, "nothing")
+    ground.fixed(host)
+    ground.keep(host, f"ours{number}")
+    ground.restore(host, "nothing")
+    host.sh(others.play(number), timeout=ground.PATIENCE)
+    again = host.sh(others.play(number, "--check"), timeout=ground.PATIENCE).stdout
+    if "changed=0" not in again:
+        raise Failed(f"the playbook is not done after one run:\n{again}")
+    ground.keep(host, f"theirs{number}")
+
+
+def part(figures: Figures) -> Part:
+    few, many = figures["2"], figures["1000"]
+    to_floor, to_ansible = (
+        over(cpu(few[OURS]), cpu(few[BENEATH])),
+        over(cpu(few[ANSIBLE]), cpu(few[OURS])),
     )
-    net = {}
-    for name in ("floor", "agent --no-probe"):
-        values = sorted(value - entering for value in measured[name])
-        net[name] = statistics.median(values)
-        spread = f"{values[0] * 1000:.0f} .. {values[-1] * 1000:.0f}"
-        print(f"  {name:<18} {net[name] * 1000:6.0f} ms   ({spread})")
-    print(f"  ratio              {net['agent --no-probe'] / net['floor']:6.2f}")
+    goals = (
+        Goal(
+            f"2 records: at most {GOAL_FLOOR} times the CPU of the floor",
+            f"{to_floor} times",
+            to_floor.median <= GOAL_FLOOR,
+            "the floor has nothing of the program's own modules and none of the looks at files as nova",
+        ),
+        Goal(
+            f"2 records: at least {GOAL_ANSIBLE:.0f} times less CPU than the playbook",
+            f"{to_ansible} times less",
+            to_ansible.median >= GOAL_ANSIBLE,
+            "with connection local the playbook pays for no login, and it has one task for all peers",
+        ),
+    )
+    return Part(
+        "One local check",
+        "`agent --no-probe` where all is as it should be, against the floor of any check in Python, and against a shell loop and an"
+        " Ansible playbook that look at the same things (login shell, home, modes, key pair, each peer's key in authorized_keys and"
+        " in known_hosts, instances directory, what sshd would say). How many times the floor each takes:",
+        (Table(("records", "", "CPU", "clock", "programs and threads", "peak memory"), rows(figures)),),
+        goals,
+        (chart(figures),),
+        "The playbook (`bench/others/check.yml`, ansible-core, facts not gathered, interpreter named, pipelining, `connection: local`,"
+        " so no login is counted against it) and the loop (`bench/others/check.sh`: a `grep` and an `ssh-keygen -F` a peer) are run"
+        " where their own last run changed nothing. The floor is a Python with the imports a check needs, one `sshd -T -C`, one"
+        " `ssh -G` and one `ssh-keygen -y`."
+        f" The playbook's CPU at 1000 records is {over(cpu(many[ANSIBLE]), cpu(many[OURS]))} times ours, the loop's"
+        f" {over(cpu(many[LOOP]), cpu(many[OURS]))} times.",
+    )  # fmt: skip
+
+
+def rows(figures: Figures) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            number,
+            f"**{name}**" if name == OURS else name,
+            str(over(cpu(runs), cpu(jobs[BENEATH]))),
+            str(over(wall(runs), wall(jobs[BENEATH]))),
+            f"{spread(run.counted['started'] for run in runs).median:.0f}",
+            f"{peak(runs):.0f} MiB",
+        )
+        for number, jobs in figures.items()
+        for name, runs in jobs.items()
+    )
+
+
+def chart(figures: Figures) -> Chart:
+    groups = tuple(
+        (
+            f"{number} peer records",
+            tuple(bar(name, runs, jobs) for name, runs in jobs.items() if name != BENEATH),
+        )
+        for number, jobs in figures.items()
+    )
+    words = "CPU of one local check, as a multiple of the floor, for 2 and 1000 records"
+    title = "One local check: CPU, the floor is 1"
+    return Chart(
+        "local-check", words, Bars(title, "times the floor (logarithmic)", groups, logarithmic=True)
+    )
+
+
+def bar(name: str, runs: list[Spent], jobs: Case) -> Bar:
+    seen = over(cpu(runs), cpu(jobs[BENEATH]))
+    return Bar(name, seen.low, seen.median, seen.high, ours=name == OURS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(single.run(measure, part, 15))

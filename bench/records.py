@@ -1,113 +1,222 @@
-"""CPU and memory of one run by the number of peer records, beside the floor of any run.
+"""One run by the number of peer records: CPU, clock, memory, and the programs it starts.
 
-Usage: python3 -m bench.records [N ...]   (10 100 1000 5000 20000; as root; builds one lab host; BENCH_ROUNDS=3)
+Usage: python3 -m bench.records [ROUNDS [N ...]]   (3; 10 100 1000 5000 20000; as root; builds one lab host)
 Three jobs, nobody dialled: `check` where all is as it should be, `one` (--fix with one new record among N), `all` (--fix where
-nothing is trusted yet).  Medians of interleaved rounds; ratios are to the floor, absolute figures those of the machine at hand.
+nothing is trusted yet).
 """
 
 from __future__ import annotations
 
-import os
-import statistics
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from agent.formats import record
-from bench.local_check import FLOOR
-from tests.hosts import a_peer
+from bench import ground, single
+from bench.charts import Lines
+from bench.figures import (
+    Case,
+    Chart,
+    Figures,
+    Goal,
+    Part,
+    Table,
+    counted,
+    cpu,
+    median,
+    number,
+    over,
+    peak,
+    spread,
+    wall,
+)
+from bench.local_check import BENEATH, FLOOR
+from bench.meter import Job, interleaved
 from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
 from tests.lab.host import Host
 
-PEERS = "/etc/resize-agent/peers.d"
-KEPT = "/opt/kept"
-FILES = "/etc/ssh/ssh_known_hosts.nova /etc/ssh/ssh_config.d/50-resize-agent.conf /var/lib/nova/.ssh/authorized_keys"
-CHECK = "/usr/bin/python3 -m agent --no-probe"
-FIX = "/usr/bin/python3 -m agent --fix --no-probe"
-# Runs a shell text and says what it and its children spent: seconds of CPU, peak KiB of the largest process.
-METER = """
-import os, resource, subprocess, sys
-quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-subprocess.run(["sh", "-c", sys.argv[1]], cwd="/usr/share/resize-agent", **quiet)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss)
-"""
+NUMBERS = (10, 100, 1000, 5000, 20000)
+CHECK, ONE, ALL = "check", "fix, one new record", "fix from nothing"
+STATES = {CHECK: "check", ONE: "one", ALL: "nothing"}
+GOAL_AT, GOAL_CHECK, GOAL_ALL, GOAL_MIB = 5000, 1.0, 2.0, 100.0
+LINEAR = 1.5  # what one more record may cost at the most, beside what it costs in the middle
 
 
-@dataclass(frozen=True)
-class Spent:
-    seconds: float
-    mib: float
-
-
-def main() -> int:
-    numbers = [int(word) for word in sys.argv[1:]] or [10, 100, 1000, 5000, 20000]
-    rounds = int(os.environ.get("BENCH_ROUNDS", "3"))
-    if os.geteuid() != 0:
-        print("bench: a lab host needs root", file=sys.stderr)
-        return 2
-    print("records  job      CPU   of the floor   over it, a record   peak")
-    with Fleet(["compute1"]) as fleet:
+def measure(rounds: int, numbers: Sequence[int] = NUMBERS) -> Figures:
+    with Fleet(["compute1"], progress=single.quiet) as fleet:
         fleet.start_sshd()
         setup_by_hand.key_per_host(fleet)
         host = fleet["compute1"]
-        for number in numbers:
-            furnish(host, number)
-            show(number, measured(host, number, rounds))
-    return 0
+        ground.install(host)
+        ground.restore(host, "nothing")
+        return {str(each): case(host, each, rounds) for each in numbers}
+
+
+def case(host: Host, number: int, rounds: int) -> Case:
+    """More rounds where one takes little."""
+    furnish(host, number)
+    jobs = {BENEATH: Job(FLOOR)}
+    for name, state in STATES.items():
+        line = "--no-probe" if name == CHECK else "--fix --no-probe"
+        jobs[name] = Job(f"{ground.AGENT} {line}", before=restoring(host, state))
+    some = rounds if number > GOAL_AT else 2 * rounds if number < 1000 else rounds + 1
+    return interleaved(host, jobs, some, f"{number} records:")
+
+
+def restoring(host: Host, state: str) -> Callable[[], None]:
+    return lambda: ground.restore(host, state)
 
 
 def furnish(host: Host, number: int) -> None:
-    """N records, trusted; and a copy of what is trusted when the last one is not there yet."""
-    host.sh(f"rm -rf {PEERS} {KEPT} {FILES}; mkdir -p {PEERS} {KEPT}/one {KEPT}/check {KEPT}/all")
-    inbox = Path(f"/proc/{host.pid}/root{PEERS}")
-    for each in range(number):
-        (inbox / f"node{each}.yaml").write_bytes(text(each))
-    last = f"{PEERS}/node{number - 1}.yaml"
-    inside = f"cd /usr/share/resize-agent; {FIX} >/dev/null"
-    host.sh(
-        f"mv {last} /opt/last; {inside}; cp -p {FILES} {KEPT}/one; mv /opt/last {last}", check=False
-    )
-    host.sh(f"{inside}; cp -p {FILES} {KEPT}/check", check=False)
+    """Records of N peers; what is trusted when all are known, and when the last one is not there yet."""
+    every = ground.made_up(number)
+    ground.put_records(host, every)
+    last = f"{ground.PEERS}/{every[-1].name}.yaml"
+    ground.restore(host, "nothing")
+    host.sh(f"mv {last} /opt/last")
+    ground.fixed(host)
+    ground.keep(host, "one")
+    host.sh(f"mv /opt/last {last}")
+    ground.fixed(host)
+    ground.keep(host, "check")
 
 
-def text(each: int) -> bytes:
-    address = f"10.{128 + each // 62500}.{each // 250 % 250}.{each % 250 + 1}"
-    return record.render(a_peer(f"node{each}", address=address)).encode()
+def above(case: Case, job: str) -> list[float]:
+    """Seconds of CPU over the floor."""
+    return [one - beneath for one, beneath in zip(cpu(case[job]), cpu(case[BENEATH]), strict=True)]
 
 
-def restore(host: Host, job: str) -> None:
-    """The trust a job starts from."""
-    names = " ".join(f"{KEPT}/{job}/{path.rpartition('/')[2]}:{path}" for path in FILES.split())
-    host.sh(
-        f"for each in {names}; do rm -f ${{each#*:}}; cp -p ${{each%:*}} ${{each#*:}} 2>/dev/null || true; done"
-    )
+def part(figures: Figures) -> Part:
+    return Part(
+        "Scale in records",
+        "How many times the floor a run takes by the number of peer records, nobody dialled: a check where all is as it should be,"
+        " `--fix` with one new record among them, `--fix` where nothing is trusted yet. *Each more* is what one more record costs,"
+        " beside what one more costs between 100 and 1000: 1 is linear.",
+        (
+            Table(("records", "", "CPU", "clock", "each more", "programs and threads"), rows(figures)),
+            Table(("records", "check, peak memory", "fix from nothing, peak memory"), memory(figures),
+                  "Memory as a multiple of what the smallest number takes:"),
+        ),
+        goals(figures),
+        charts(figures),
+        "`bench/records.py`: the records are generated, with one host key and one user key each; the state a job starts from is put"
+        " back before each round and not measured. Peak memory is that of the largest process.",
+    )  # fmt: skip
 
 
-def measured(host: Host, number: int, rounds: int) -> dict[str, list[Spent]]:
-    jobs = {"floor": FLOOR, "check": CHECK, "one": FIX, "all": FIX}
-    found: dict[str, list[Spent]] = {job: [] for job in jobs}
-    for _ in range(rounds):
-        for job, command in jobs.items():
-            if job != "floor":
-                restore(host, job)
-            words = host.run(["/usr/bin/python3", "-c", METER, command]).stdout.split()
-            found[job].append(Spent(float(words[0]), int(words[1]) / 1024))
-    return found
-
-
-def show(number: int, found: dict[str, list[Spent]]) -> None:
-    floor = statistics.median(each.seconds for each in found["floor"])
-    for job, spent in found.items():
-        seconds = statistics.median(each.seconds for each in spent)
-        over = (seconds - floor) / number * 1e6
-        peak = max(each.mib for each in spent)
-        print(
-            f"{number:7}  {job:5} {seconds:7.2f} s   {seconds / floor:9.1f}   {over:12.0f} us   {peak:6.0f} MiB",
-            flush=True,
+def rows(figures: Figures) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            count,
+            job,
+            str(over(cpu(jobs[job]), cpu(jobs[BENEATH]))),
+            str(over(wall(jobs[job]), wall(jobs[BENEATH]))),
+            slope(figures, int(count), job),
+            f"{spread(counted(jobs[job], 'started')).median:.0f}",
         )
+        for count, jobs in figures.items()
+        for job in STATES
+    )
+
+
+def memory(figures: Figures) -> tuple[tuple[str, ...], ...]:
+    least = next(iter(figures.values()))
+    return tuple(
+        (
+            count,
+            number(peak(jobs[CHECK]) / peak(least[CHECK])),
+            number(peak(jobs[ALL]) / peak(least[ALL])),
+        )
+        for count, jobs in figures.items()
+    )
+
+
+def slope(figures: Figures, count: int, job: str) -> str:
+    """What each more record costs since the size before, beside that between 100 and 1000."""
+    sizes = sorted(map(int, figures))
+    if count <= 100 or not {100, 1000} <= {*sizes}:
+        return ""
+    before = sizes[sizes.index(count) - 1]
+    return number(each(figures, before, count, job) / each(figures, 100, 1000, job))
+
+
+def each(figures: Figures, low: int, high: int, job: str) -> float:
+    few, many = figures[str(low)][job], figures[str(high)][job]
+    return (median(cpu(many)) - median(cpu(few))) / (high - low)
+
+
+def goals(figures: Figures) -> tuple[Goal, ...]:
+    told: tuple[Goal, ...] = ()
+    at = figures.get(str(GOAL_AT))
+    if at is not None:
+        check, every = median(above(at, CHECK)), median(above(at, ALL))
+        mib = max(peak(at[job]) for job in STATES)
+        told += (
+            Goal(
+                f"{GOAL_AT} records: checked in about {GOAL_CHECK:.0f} s of CPU over the floor",
+                f"{check:.2f} s",
+                check <= 1.15 * GOAL_CHECK,
+                "reading and comparing that many records in Python takes what it takes; see the profiles",
+            ),
+            Goal(
+                f"{GOAL_AT} records: trusted from nothing in about {GOAL_ALL:.0f} s of CPU over the floor",
+                f"{every:.2f} s",
+                every <= 1.15 * GOAL_ALL,
+                "a fix looks twice, before and after, and judges both",
+            ),
+            Goal(
+                f"{GOAL_AT} records: under {GOAL_MIB:.0f} MiB",
+                f"{mib:.0f} MiB",
+                mib < GOAL_MIB,
+                "every record is kept with what is trusted of it",
+            ),
+        )
+    sizes = sorted(map(int, figures))
+    if {100, 1000} <= {*sizes} and sizes[-1] > 1000:
+        worst = max(
+            each(figures, sizes[-2], sizes[-1], job) / each(figures, 100, 1000, job)
+            for job in STATES
+        )
+        told += (
+            Goal(
+                f"linear: the last of {sizes[-1]} records costs what one of 1000 does",
+                f"{number(worst)} times at most",
+                worst <= LINEAR,
+                "with so many objects the processor's caches and Python's collector have more to do",
+            ),
+        )
+    return (*told, no_programs(figures))
+
+
+def no_programs(figures: Figures) -> Goal:
+    sizes = sorted(map(int, figures))
+    started = [
+        median(counted(figures[str(size)][CHECK], "started")) for size in (sizes[0], sizes[-1])
+    ]
+    return Goal(
+        "no program is started for a peer that is not dialled",
+        f"{started[0]:.0f} processes and threads at {sizes[0]} records, {started[1]:.0f} at {sizes[-1]}",
+        started[1] - started[0] < 10,
+        "something is started a peer",
+    )
+
+
+def charts(figures: Figures) -> tuple[Chart, ...]:
+    floors = {count: median(cpu(jobs[BENEATH])) for count, jobs in figures.items()}
+    series = tuple(
+        (
+            job,
+            tuple(
+                (float(count), median(cpu(jobs[job])) / floors[count])
+                for count, jobs in figures.items()
+            ),
+        )
+        for job in STATES
+    )
+    words = "CPU of a check and of two kinds of fix by the number of records, as a multiple of the floor"
+    drawing = Lines("CPU by number of records", "peer records", "times the floor", series)
+    return (Chart("records", words, drawing),)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    wanted = tuple(map(int, sys.argv[2:])) or NUMBERS
+    sys.exit(single.run(lambda rounds: measure(rounds, wanted), part, 3))
