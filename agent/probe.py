@@ -129,7 +129,8 @@ def _dial(dialer: Dialer, target: Target, *, itself: bool) -> Attempt:
         if itself and attempt.reason is None:
             attempt = _with_modes(dialer, attempt, directory)
     if _may_exist(attempt):
-        argv = _ssh_argv(target, "rm", "-rf", str(directory))
+        # Our own line, none of Nova's: no terminal, whatever RequestTTY says and the peer refuses.
+        argv = ["ssh", "-T", *_ssh_argv(target, "rm", "-rf", str(directory))[1:]]
         attempt = _cleaned(attempt, ("ssh", dialer.clean(argv)), directory)
     return replace(attempt, seconds=round(time.monotonic() - started, 3))
 
@@ -272,8 +273,9 @@ def _with_modes(dialer: Dialer, attempt: Attempt, directory: PurePosixPath) -> A
 
 
 def _may_exist(attempt: Attempt) -> bool:
-    ended_by_us = attempt.stage == "shell" and attempt.reason == "too_slow"
-    return attempt.reason is None or attempt.stage in ("directory", "copy") or ended_by_us
+    # Without a word of the shell's own, it may have run: ended by us, or by a client that was refused its terminal.
+    in_the_dark = attempt.stage == "shell" and attempt.reason in ("too_slow", "unclassified")
+    return attempt.reason is None or attempt.stage in ("directory", "copy") or in_the_dark
 
 
 def _cleaned(attempt: Attempt, call: tuple[str, Completed], directory: PurePosixPath) -> Attempt:

@@ -9,7 +9,7 @@ import pytest
 from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
 from tests.lab.host import end
-from tests.lab.provision import KNOWN_HOSTS, agent, explained, hand_round
+from tests.lab.provision import AUTHORIZED_KEYS, KNOWN_HOSTS, agent, explained, hand_round
 
 pytestmark = pytest.mark.lab
 
@@ -44,6 +44,21 @@ def test_nothing_is_left_on_either_host_and_modes_stay(fleet: Fleet, transport: 
     before = {host.name: host.sh(look).stdout for host in fleet}
     assert agent(fleet["compute1"]).status == 0
     assert {host.name: host.sh(look).stdout for host in fleet} == before
+
+
+def test_nothing_is_left_where_a_terminal_is_wanted_and_refused(fleet: Fleet) -> None:
+    """ssh gives up at the refusal; the command, sent right behind the request, runs all the same."""
+    one, two = fleet
+    one.write("/var/lib/nova/.ssh/config", "RequestTTY force\n", owner="nova:nova", mode=0o600)
+    keys = two.read(AUTHORIZED_KEYS)
+    two.write(AUTHORIZED_KEYS, keys.replace(b"ssh-ed25519", b"restrict ssh-ed25519"))
+    try:
+        row = agent(one).rows["compute2"]
+        left = two.sh(f"ls {INSTANCES}").stdout
+    finally:
+        one.sh("rm /var/lib/nova/.ssh/config")
+        two.write(AUTHORIZED_KEYS, keys)
+    assert (row["outcome"], left) == ("fail", ""), row
 
 
 def test_what_a_killed_prober_left_is_swept_and_nothing_else(fleet: Fleet) -> None:
