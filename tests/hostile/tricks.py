@@ -129,7 +129,7 @@ TRICKS = (
     Trick("user-known-hosts-of-root", "echo 'UserKnownHostsFile /root/.bashrc' >config", ()),
     # the shell that peers, and we ourselves, log in to
     Trick("rc-runs", f"echo '{EVIL} >/dev/null' >~/.bashrc", (), runs=True, ci=True),
-    Trick("ssh-rc", f"echo '{EVIL} >/dev/null' >rc", (), runs=True),
+    Trick("ssh-rc", f"echo '{EVIL} >/dev/null' >rc", ()),  # not even as nova: our lines say `restrict`
     Trick("rc-daemon", "echo 'setsid sleep 1000 >/dev/null 2>&1 </dev/null &' >~/.bashrc", ()),
     Trick("rc-holds-output", "echo 'setsid sleep 1000 &' >~/.bashrc", ("too_slow", "shell_noise", "")),
     Trick("rc-noise", "printf 'printf \"\\\\033]0;\\\\007\\\\033[2J%s\" x\\n' >~/.bashrc", ("shell_noise", "copy_failed")),
