@@ -42,9 +42,12 @@ from agent.plan import describe
 _LOGGED = 2000  # characters of one log line
 
 
-def tidy(host: Host, snapshot: Snapshot) -> None:
-    """Remove what an earlier `--fix` that was killed left beside the files it wrote; one log line for each."""
-    account = snapshot.account
+def tidy(host: Host, snapshot: Snapshot) -> bool:
+    """Remove what an earlier `--fix` that was killed left beside the files it wrote; one log line for each.
+
+    Whether there was anything.
+    """
+    account, found = snapshot.account, False
     owners = [os.geteuid(), *([account.uid] if isinstance(account, Account) else [])]
     for directory in sorted(_written_in(snapshot)):
         door = host.outside if directory == state.BACKUPS else host
@@ -55,8 +58,10 @@ def tidy(host: Host, snapshot: Snapshot) -> None:
                 swept = door.act(landing.sweep, door.root, directory, owners)
         except OSError:
             continue  # not there, or not to be entered: then nothing of ours is in it either
+        found = found or bool(swept)
         for name in swept:
             host.log(visible(f"removed {directory}/{name}, left by a run that was killed", _LOGGED))
+    return found
 
 
 def _written_in(snapshot: Snapshot) -> set[PurePosixPath]:

@@ -98,7 +98,7 @@ def planned(host: Host, want: Settings, request: Request) -> Report:
 
 
 def fix(host: Host, want: Settings, request: Request) -> Report:
-    """Plan and apply until nothing is left to do, then look again and dial once.
+    """Plan and apply until a look finds nothing left to do, then dial once; that look is what the report tells.
 
     Raises state.Locked, NoSuchPeer, prune.Guarded, OSError.
     """
@@ -106,26 +106,27 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
 
     started = _begun(host, request)
     applied: list[StepResult] = []
+    last: Optional[Looked] = None  # how the host looks since the last change
     with state.fixing(host):
         try:
             for _ in range(_PASSES):
-                snapshot = _without_strangers(observe(host, want), request)
+                looked = look(host, want)
+                snapshot = _without_strangers(looked.snapshot, request)
                 _named(snapshot, request)  # a peer nobody knows is refused before a change
                 results: tuple[StepResult, ...] = ()
-                judged = _judged(snapshot, want, request)
+                judged, swept = _judged(snapshot, want, request), False
                 for door, part in apply.doors(host, snapshot, judged):
-                    apply.tidy(door, snapshot)
+                    swept = apply.tidy(door, snapshot) or swept
                     todo = _new(plan.make(part), applied)
                     if not request.stop.is_set() and _all_done(results):
                         results += apply.carry_out(todo, door)
                 applied += results
-                if not results:
-                    break
-                if not _all_done(results):
+                last = None if results or swept else looked
+                if not results or not _all_done(results):
                     break
         finally:
             _remember(host, applied)
-    return _checked(host, want, request, started, tuple(applied))
+    return _checked(host, want, request, started, tuple(applied), last)
 
 
 def _without_strangers(snapshot: Snapshot, request: Request) -> Snapshot:
@@ -169,10 +170,11 @@ def _checked(
     request: Request,
     started: float,
     applied: tuple[StepResult, ...],
+    looked: Optional[Looked] = None,
 ) -> Report:
     usable = request.probing and host.live and host.privileged
     kept = probes.load(state.read(host, state.PROBES)) if usable else {}
-    looked = look(host, want)
+    looked = looked or look(host, want)
     if kept:
         looked = weighed(looked, want, kept)
     chosen = _chosen(looked, want, request, kept)
@@ -226,14 +228,8 @@ def _chosen(
         return ()
     by_name = {record.name: record for record in looked.peers}
     ring = schedule.ring(own_name(looked.snapshot), by_name)
-    order = sorted(ring, key=lambda name: _urgency(kept.get(name)))
+    order = sorted(ring, key=lambda name: probes.urgency(kept.get(name)))
     return tuple(by_name[name] for name in order[: want.probe_peers])
-
-
-def _urgency(kept: Optional[probes.Kept]) -> tuple[int, float]:
-    if kept is None:
-        return (0, 0.0)
-    return (1 if kept.failed else 2, kept.attempt.at.timestamp())
 
 
 def _named(snapshot: Snapshot, request: Request) -> tuple[Record, ...]:

@@ -49,6 +49,13 @@ def failed(attempt: Attempt) -> bool:
     return attempt.reason is not None and attempt.stage != Stage.CLEANUP.value
 
 
+def urgency(kept: Optional[Kept]) -> tuple[int, float]:
+    """Who has the smallest is dialled first."""
+    if kept is None:
+        return (0, 0.0)
+    return (1 if kept.failed else 2, kept.attempt.at.timestamp())
+
+
 def after(before: Optional[Kept], attempt: Attempt, facts: str) -> Kept:
     earlier = before.failures if before is not None else 0
     return Kept(attempt, facts, earlier + 1 if failed(attempt) else 0)
