@@ -114,13 +114,16 @@ def fix(host: Host, want: Settings, request: Request) -> Report:
                 snapshot = _without_strangers(looked.snapshot, request)
                 _named(snapshot, request)  # a peer nobody knows is refused before a change
                 results: tuple[StepResult, ...] = ()
-                judged, swept = _judged(snapshot, want, request), False
-                for door, part in apply.doors(host, snapshot, judged):
+                said = checks.evaluate(request.checks, snapshot, want)
+                swept = False
+                for door, part in apply.doors(host, snapshot, verdict.settle(said, snapshot)):
                     swept = apply.tidy(door, snapshot) or swept
                     todo = _new(plan.make(part), applied)
                     if not request.stop.is_set() and _all_done(results):
                         results += apply.carry_out(todo, door)
                 applied += results
+                # With --prune it was another host that was judged: one without strangers.
+                looked = looked if request.prune is not None else replace(looked, judged=said)
                 last = None if results or swept else looked
                 if not results or not _all_done(results):
                     break

@@ -41,6 +41,11 @@ class Host:
     sshd_log: str = SYSLOG
     history: deque[str] = field(default_factory=lambda: deque(maxlen=15), repr=False)
 
+    @property
+    def way_in(self) -> list[str]:
+        """The beginning of a command line of the machine's for a program in all namespaces of the host."""
+        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--"]
+
     def spawn(
         self,
         argv: Sequence[str],
@@ -51,11 +56,10 @@ class Host:
         stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         """Start a program in all namespaces of the host, in a session without a terminal."""
-        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--"]
         # chroot drops uid, gid and groups (those the host's own files name) and so every capability.
         become = [] if user is None else ["chroot", f"--userspec={user}:", "/"]
         return subprocess.Popen(
-            [*enter, *become, *argv],
+            [*self.way_in, *become, *argv],
             env={**ENVIRONMENT, **(env or {})},
             stdin=stdin,
             stdout=subprocess.PIPE,
