@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, Optional, Union
 
 import yaml
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "bool", "null", "float", "timestamp"}
 # libyaml composes by recursion in C: thousands of levels end the process, not the parse.
@@ -15,6 +16,24 @@ _DEEPEST = 32
 # Every collection begins with one of these, so a text with few of them cannot nest deep enough to do harm.
 _OPENERS = "[{-?:"
 _HARMLESS = 500
+
+
+class _Loader(_PARSER):  # type: ignore[misc]
+    """Asks what a plain word is (`22` a number, `null` nothing) once: thousands of records have the same two dozen keys."""
+
+    def resolve(self, kind: Any, value: Any, implicit: tuple[bool, bool]) -> Any:
+        if kind is yaml.ScalarNode:
+            return _kind_of(value) if implicit[0] else f"{_CORE}str"
+        return super().resolve(kind, value, implicit)
+
+
+_ASKED: Any = yaml.SafeLoader("")
+
+
+@lru_cache(maxsize=256)
+def _kind_of(word: str) -> Any:
+    """Its tag."""
+    return _ASKED.resolve(yaml.ScalarNode, word, (True, False))
 
 
 class DocumentError(ValueError):
@@ -66,7 +85,7 @@ def _compose(text: str, where: str) -> Optional[Entry]:
     if "*" in text or sum(map(text.count, _OPENERS)) > _HARMLESS:
         _refuse_shared_and_deep(text, where)
     try:
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=_Loader)
         return None if node is None else _entry(node, where)
     except (yaml.YAMLError, DocumentError):
         _refuse_shared_and_deep(
@@ -78,7 +97,7 @@ def _compose(text: str, where: str) -> Optional[Entry]:
 def _refuse_shared_and_deep(text: str, where: str) -> None:
     """By its events alone: before anything is composed of it."""
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_Loader):
         mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             raise DocumentError(where, mark.line + 1, "aliases are not allowed")

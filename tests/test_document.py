@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,22 @@ def test_values_keep_their_text_and_type() -> None:
         ("str", "7"),
         ("timestamp", "2026-11-22"),
     ]
+
+
+@given(
+    st.sampled_from(["", "'", '"']),
+    st.one_of(st.text("0123456789.-+:eExX_~nulyNtrfa", max_size=9), st.text(max_size=20)),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_word_has_the_type_that_yaml_gives_it(quote: str, word: str) -> None:
+    text = f"{quote}{word}{quote}"
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        found = load(text, "F")
+    except (yaml.YAMLError, DocumentError):
+        return
+    if isinstance(node, yaml.ScalarNode) and not node.tag.endswith(":null"):
+        assert (f"tag:yaml.org,2002:{found.type}", found.text) == (node.tag, node.value)
 
 
 def test_a_value_is_at_the_line_of_its_key() -> None:
