@@ -198,9 +198,9 @@ class Host:
         lines = (line.split() for line in told.stdout.splitlines())
         return tuple(dict.fromkeys(words[0].split("%")[0] for words in lines if words))
 
-    def user_elsewhere(self, name: str) -> Union[dict[str, Any], Absent, Unreadable]:
+    def user_elsewhere(self, *wanted: str) -> Union[dict[str, Any], Absent, Unreadable]:
         """Of a name service (sssd, LDAP): see names.user."""
-        return names.user(name, self._left(), self.halted)
+        return names.user(wanted, self._left(), self.halted)
 
     def _left(self) -> float:
         return max(_LEAST, self.deadline - time.monotonic())

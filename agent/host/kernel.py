@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Callable, Optional
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -17,9 +17,9 @@ _CLONE_NEWNS = 0x20000  # setns(2)
 
 def adopt_orphans() -> None:
     """From now on a descendant whose parent ends becomes our child, not that of init (PR_SET_CHILD_SUBREAPER)."""
-    ctypes = _ctypes()
-    if ctypes is not None:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc = _libc()
+    if libc is not None:
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def shed_inheritable() -> None:
@@ -28,10 +28,9 @@ def shed_inheritable() -> None:
     The change from root to another uid clears all sets but the inheritable one (capabilities(7)), which a container's
     manager may have filled, and a program file with inheritable capabilities would turn that into power again.
     """
-    ctypes = _ctypes()
-    if ctypes is None:
+    ctypes, libc = _ctypes(), _libc()
+    if ctypes is None or libc is None:
         return
-    libc = ctypes.CDLL(None)
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
     words = (ctypes.c_uint32 * _WORDS)()
     if libc.capget(header, words) == 0 and any(words[n] for n in _INHERITABLE):
@@ -48,10 +47,10 @@ def mounts_entrance() -> Callable[[int], None]:
     pythons = getattr(os, "setns", None)
     if pythons is not None:
         return partial(pythons, nstype=_CLONE_NEWNS)
-    ctypes = _ctypes()
-    if ctypes is None:
+    ctypes, libc = _ctypes(), _libc()
+    if ctypes is None or libc is None:
         raise OSError(errno.ENOSYS, "this Python cannot call setns(2)")
-    setns, get_errno = ctypes.CDLL(None, use_errno=True).setns, ctypes.get_errno
+    setns, get_errno = libc.setns, ctypes.get_errno
 
     def enter(descriptor: int) -> None:
         if setns(descriptor, _CLONE_NEWNS) != 0:
@@ -65,6 +64,13 @@ def can_end_others() -> bool:
     with open("/proc/self/status", "rb") as stream:
         effective = next(line for line in stream if line.startswith(b"CapEff:"))
     return bool(int(effective.split()[1], 16) >> _CAP_KILL & 1)
+
+
+@lru_cache(maxsize=1)
+def _libc() -> Optional[Any]:
+    """Opened once: each run asks it a dozen times, and every child again."""
+    ctypes = _ctypes()
+    return None if ctypes is None else ctypes.CDLL(None, use_errno=True)
 
 
 def _ctypes() -> Optional[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import grp
 import pwd
 import socket
+from collections.abc import Sequence
 from typing import Any, Callable, Optional, Union
 
 from agent.host import impersonate
@@ -33,15 +34,17 @@ def addresses(name: str, left: float, halted: Callable[[], bool]) -> Answer:
 
 
 def user(
-    name: str, left: float, halted: Callable[[], bool]
+    wanted: Sequence[str], left: float, halted: Callable[[], bool]
 ) -> Union[dict[str, Any], Absent, Unreadable]:
-    """`uid`, `gid`, `home`, `shell` and `groups` (gid and name of each); of one account."""
+    """`name`, `uid`, `gid`, `home`, `shell` and `groups` (gid and name of each); of the first account that there is."""
     try:
         found: Optional[dict[str, Any]] = impersonate.aside(
-            min(_PATIENCE, left), _user, name, halted=halted
+            min(_PATIENCE, left), _user, wanted, halted=halted
         )
     except impersonate.ChildFailed as error:
-        return Unreadable(f"the name service was asked for {name}: {error.strerror}")
+        return Unreadable(
+            f"the name service was asked for {' and '.join(wanted)}: {error.strerror}"
+        )
     return Absent() if found is None else found
 
 
@@ -57,13 +60,19 @@ def _resolved(name: str) -> tuple[str, ...]:
         return ()
 
 
-def _user(name: str) -> Optional[dict[str, Any]]:
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        return None
+def _user(wanted: Sequence[str]) -> Optional[dict[str, Any]]:
+    for name in wanted:
+        try:
+            return _described(name, pwd.getpwnam(name))
+        except KeyError:
+            continue
+    return None
+
+
+def _described(name: str, entry: pwd.struct_passwd) -> dict[str, Any]:
     theirs = [g for g in grp.getgrall() if name in g.gr_mem or g.gr_gid == entry.pw_gid]
     return {
+        "name": name,
         "uid": entry.pw_uid,
         "gid": entry.pw_gid,
         "home": entry.pw_dir,

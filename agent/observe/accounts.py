@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple, Union
 
@@ -38,7 +38,7 @@ def read(host: Host, user: str, shell: PurePosixPath) -> People:
     return People(
         account=account,
         password=_password(host.file(SHADOW), user),
-        qemu=_first(_account(host, users, groups, name) for name in QEMU),
+        qemu=_account(host, users, groups, *QEMU),
         groups=_members(users, groups),
         files=files,
     )
@@ -51,26 +51,27 @@ def _text(seen: Seen) -> Union[bytes, Unreadable]:
 
 
 def _account(
-    host: Host, users: Seen, groups: Seen, name: str
+    host: Host, users: Seen, groups: Seen, *wanted: str
 ) -> Union[Account, Absent, Unreadable]:
-    """From the files, and where they do not know the user, from name service (sssd, LDAP)."""
+    """The first of these: from the files, and where they know none, from name service (sssd, LDAP)."""
     user_text, group_text = _text(users), _text(groups)
     if isinstance(user_text, Unreadable):
         return user_text
     group_bytes = b"" if isinstance(group_text, Unreadable) else group_text
-    found = passwd.account(user_text, group_bytes, name)
-    if isinstance(found, Absent) and host.live and host.seat is None:
-        return _from_name_service(host, name)
-    return found
+    for name in wanted:
+        found = passwd.account(user_text, group_bytes, name)
+        if not isinstance(found, Absent):
+            return found
+    return _from_name_service(host, *wanted) if host.live and host.seat is None else Absent()
 
 
-def _from_name_service(host: Host, name: str) -> Union[Account, Absent, Unreadable]:
-    entry = host.user_elsewhere(name)
+def _from_name_service(host: Host, *wanted: str) -> Union[Account, Absent, Unreadable]:
+    entry = host.user_elsewhere(*wanted)
     if isinstance(entry, (Absent, Unreadable)):
         return entry
     groups = entry["groups"]
     return Account(
-        name,
+        entry["name"],
         entry["uid"],
         entry["gid"],
         PurePosixPath(entry["home"]),
@@ -90,9 +91,3 @@ def _members(users: Seen, groups: Seen) -> dict[int, tuple[str, ...]]:
     if isinstance(user_text, Unreadable) or isinstance(group_text, Unreadable):
         return {}
     return passwd.memberships(group_text, user_text)
-
-
-def _first(
-    found: Iterable[Union[Account, Absent, Unreadable]],
-) -> Union[Account, Absent, Unreadable]:
-    return next((each for each in found if not isinstance(each, Absent)), Absent())

@@ -34,7 +34,7 @@ def test_nobody_is_waited_for_when_the_run_is_over() -> None:
     found = names.addresses("compute1.example.org", 0.0, bool)
     assert isinstance(found, Unreadable)
     assert found.reason == "compute1.example.org was not resolved: asking took too long"
-    user = names.user("root", 0.0, bool)
+    user = names.user(["root"], 0.0, bool)
     assert isinstance(user, Unreadable)
 
 
@@ -44,6 +44,12 @@ def test_a_user_is_what_the_system_says() -> None:
     assert isinstance(found, dict)
     assert (found["uid"], found["gid"], found["home"]) == (mine.pw_uid, mine.pw_gid, mine.pw_dir)
     assert mine.pw_gid in [gid for gid, _ in found["groups"]]
+
+
+def test_of_several_users_the_first_that_there_is_counts() -> None:
+    mine = pwd.getpwuid(os.getuid())
+    found = Host().user_elsewhere("nobody-of-that-name", mine.pw_name, "root")
+    assert isinstance(found, dict) and found["name"] == mine.pw_name
 
 
 def test_a_user_nobody_knows_is_none() -> None:
