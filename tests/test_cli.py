@@ -28,7 +28,8 @@ def run(*arguments: object, **more: Any) -> Done:
     """In an environment without a locale, as cron has it."""
     said = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
     said.update(more.pop("env", {}))
-    argv = [sys.executable, *more.pop("program", ["-m", "agent"]), *map(str, arguments)]
+    program = [sys.executable, *more.pop("program", ["-m", "agent"])]
+    argv = [*more.pop("before", []), *program, *map(str, arguments)]
     told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": TOP, **more}
     return subprocess.run(argv, env=said, **told)
 
