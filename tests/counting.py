@@ -66,7 +66,7 @@ def work(directory: Path, before: Optional[Mapping[str, int]] = None) -> Work:
         lines = _lines(path)
         became = [_TEXT.findall(line) for line in lines if line.startswith("execve(")]
         lines = lines[(before or {}).get(path.name, 0) :]
-        if became and not any("agent" in words for words in became):
+        if became and not any(map(_is_agent, became)):
             programs += [words[0].rpartition("/")[2] for words in _succeeded(lines)]
             continue
         for call, arguments in _calls(lines):
@@ -74,6 +74,10 @@ def work(directory: Path, before: Optional[Mapping[str, int]] = None) -> Work:
             opened.update(_read(call, arguments))
             changed.update(_changed(call, arguments))
     return Work(tuple(sorted(programs)), started, opened, changed)
+
+
+def _is_agent(words: list[str]) -> bool:
+    return "agent" in words and not words[0].endswith("/nsenter")
 
 
 def _lines(path: Path) -> list[str]:
