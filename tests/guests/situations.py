@@ -11,12 +11,13 @@ UNITS = "/etc/systemd/system"
 EXAMPLES = "/usr/share/doc/resize-agent/examples/systemd"
 SSH = "/var/lib/nova/.ssh"
 DROP_IN = f"{UNITS}/resize-agent.service.d/test.conf"
+FIX_DROP_IN = f"{UNITS}/resize-agent-fix.service.d/test.conf"
 Said = dict[str, str]
 
 
 def undo(host: Host) -> None:
     host.sh(
-        f"set +e; hostname {host.name}; rm -rf {DROP_IN} {SSH}; cp -a /root/nova-ssh {SSH}; cp /root/default-ssh /etc/default/ssh;"
+        f"set +e; hostname {host.name}; rm -rf {DROP_IN} {FIX_DROP_IN} {SSH}; cp -a /root/nova-ssh {SSH}; cp /root/default-ssh /etc/default/ssh;"
         "pkill -u nova -x sleep; pkill -u nova -x ssh; pkill -u nova ssh-agent;"
         "cd /etc/resize-agent/peers.d && chown root *.yaml && chmod 644 *.yaml;"
         " umount -q /var/lib/nova/instances;"
@@ -39,6 +40,15 @@ def verdicts(report: dict[str, Any]) -> Said:
         said[f"peer {row['name']}"] = f"{row['outcome']} {row['stage']} {row['reason']}"
     said["plan"] = "; ".join(f"{s['action']} {s['target']}" for s in report["plan"]["steps"])
     return said
+
+
+def raw(host: Host) -> None:
+    """Everything that a fix repairs: no key, no trust, no instances, a home that a group writes, a shell that refuses."""
+    host.sh(
+        f"rm -rf {SSH} /etc/ssh/ssh_known_hosts.nova /etc/ssh/ssh_config.d/50-resize-agent.conf;"
+        " rm -rf /var/lib/nova/instances; chmod 2775 /var/lib/nova;"
+        " usermod --shell /usr/sbin/nologin nova"
+    )
 
 
 def ready(_: Host) -> None:
@@ -101,7 +111,7 @@ def others_record(host: Host) -> None:
     host.sh("cd /etc/resize-agent/peers.d; chown games c2.yaml; chmod 600 c2.yaml")
 
 
-def take_away(host: Host, lines: str) -> None:
-    host.sh(f"mkdir -p $(dirname {DROP_IN})")
-    host.write(DROP_IN, f"[Service]\n{lines}\n")
+def take_away(host: Host, lines: str, drop_in: str = DROP_IN) -> None:
+    host.sh(f"mkdir -p $(dirname {drop_in})")
+    host.write(drop_in, f"[Service]\n{lines}\n")
     host.sh("systemctl daemon-reload")

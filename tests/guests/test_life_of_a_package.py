@@ -14,6 +14,7 @@ from tests.guests.compute import (
     active,
     apt,
     await_that,
+    daemon_report,
     furnish,
     install,
     journal,
@@ -50,6 +51,7 @@ def test_package_from_install_to_purge(
     make_ready(guests)
     for host in guests:
         _says_ready(host)
+    _says_so_in_one_line(c1)
     c1.sh(f"echo '{FOREIGN.strip()}' >> /var/lib/nova/.ssh/authorized_keys")
 
     c1.sh("systemctl enable --now resize-agent-fix.timer")
@@ -122,8 +124,12 @@ def _says_ready(host: Host) -> None:
         lambda: host.run(["agent"]).stdout + journal(host),
     )
     assert host.run(["agent"], timeout=120).returncode == 0
+
+
+def _says_so_in_one_line(host: Host) -> None:
+    daemon_report(host)  # dials anew: after a refused login the daemon waits for minutes
     await_that(
-        lambda: "ready; 1 of 1 peers accept a disk from here" in _status(host),
+        lambda: '"ready; 1 of 1 peers accept a disk from here' in _status(host),
         f"systemctl status of {host.name} says it plainly",
         lambda: _status(host),
     )

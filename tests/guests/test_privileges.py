@@ -9,8 +9,10 @@ import pytest
 
 from tests.guests.compute import daemon_report, journal, plain_report
 from tests.guests.situations import (
+    FIX_DROP_IN,
     key_in_an_agent,
     others_record,
+    raw,
     ready,
     take_away,
     verdicts,
@@ -67,3 +69,31 @@ def test_without_these_the_daemon_does_not_start(c1: Host, lines: str, said: str
 
     assert c1.run(["systemctl", "restart", "resize-agent"]).returncode == 1
     assert said in journal(c1)
+
+
+def fix(host: Host) -> None:
+    host.run(["systemctl", "start", "resize-agent-fix.service"], timeout=300)
+
+
+def left(host: Host) -> list[str]:
+    """What a fix has not made of a raw host: steps that are still to do, and a bit that has nothing to do with it."""
+    steps = [f"{s['action']} {s['target']}" for s in plain_report(host)["plan"]["steps"]]
+    mode = host.sh("stat -c %a /var/lib/nova").stdout.strip()
+    return steps if mode == "2755" else [*steps, f"mode {mode} of nova's home"]
+
+
+@pytest.mark.parametrize(
+    "name", ["SETUID", "SETGID", "KILL", "DAC_OVERRIDE", "CHOWN", "FOWNER", "FSETID"]
+)
+def test_each_capability_of_the_fix_is_needed(c1: Host, name: str):
+    raw(c1)
+    take_away(c1, f"CapabilityBoundingSet=~CAP_{name}", FIX_DROP_IN)
+    fix(c1)
+    without = left(c1)
+
+    c1.sh(f"rm {FIX_DROP_IN}; systemctl daemon-reload")
+    raw(c1)
+    fix(c1)
+
+    assert left(c1) == []
+    assert without != []
