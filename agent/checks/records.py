@@ -8,6 +8,7 @@ from agent import own_record
 from agent.model import (
     Check,
     Finding,
+    Instances,
     NovaConfig,
     Record,
     Role,
@@ -56,10 +57,18 @@ def _own(snapshot: Snapshot, record: Record) -> Finding:
     stale = [key for key in own_record.differences(record, true) if _matters(key, record, true)]
     if any(isinstance(i.key, Unreadable) for i in snapshot.identities):
         stale = [key for key in stale if key != "user_keys"]  # a broken key is told elsewhere
+    if _unseen(snapshot):
+        stale = [key for key in stale if key != "storage"]  # so is this
     if not stale:
         return passed(subject, "says what is true")
     keys = ", ".join(stale)
     return warned(subject, "record_stale", f"{keys} no longer true, expected `agent facts` in it")
+
+
+def _unseen(snapshot: Snapshot) -> bool:
+    """Whether the file system of the instances is not known."""
+    found = snapshot.instances
+    return isinstance(found.mount if isinstance(found, Instances) else found, Unreadable)
 
 
 def _matters(key: str, record: Record, true: Record) -> bool:

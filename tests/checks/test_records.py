@@ -4,7 +4,7 @@ import pytest
 
 from agent import own_record
 from agent.checks.records import CHECK
-from agent.model import Outcome, RecordProblem, Records
+from agent.model import Outcome, RecordProblem, Records, Unreadable
 from agent.settings import Settings
 from tests.hosts import a_host, a_key, a_peer
 
@@ -54,6 +54,15 @@ def test_a_true_own_record_passes():
 )
 def test_an_own_record_that_is_no_longer_true_is_a_warning(changes):
     assert with_own(**changes)[1] == (Outcome.WARN, "record_stale", None)
+
+
+def test_a_file_system_that_cannot_be_seen_contradicts_no_record():
+    unseen = Unreadable("read-only for resize-agent.service alone")
+    assert OWN.storage is not None
+
+    for instances in (unseen, replace(a_host().instances, mount=unseen)):
+        found = evaluate(peers=[OWN, a_peer("compute2")], instances=instances)
+        assert found[1] == (Outcome.PASS, None, None)
 
 
 def test_names_that_somebody_added_are_welcome():

@@ -82,6 +82,10 @@ def pair(deb: Path) -> Iterator[Guests]:
         make_ready(guests)
         for host in guests:  # nova's shell is in place now, and its key
             host.sh(f"cp -a {SSH} /root/nova-ssh; cp /etc/default/ssh /root/default-ssh")
+            host.sh("cp -a /etc/resize-agent/peers.d /root/peers.d")
+            host.sh("cp -a /etc/ssh/ssh_known_hosts.nova /root/known-hosts")
+            number = host.address.rpartition(".")[2]
+            host.sh(f"ip address add fd00:99::{number}/64 dev host0 nodad")
         yield guests
 
 

@@ -19,7 +19,8 @@ def undo(host: Host) -> None:
     host.sh(
         f"set +e; hostname {host.name}; rm -rf {DROP_IN} {FIX_DROP_IN} {SSH}; cp -a /root/nova-ssh {SSH}; cp /root/default-ssh /etc/default/ssh;"
         "pkill -u nova -x sleep; pkill -u nova -x ssh; pkill -u nova ssh-agent;"
-        "cd /etc/resize-agent/peers.d && chown root *.yaml && chmod 644 *.yaml;"
+        "rm -rf /etc/resize-agent/peers.d; cp -a /root/peers.d /etc/resize-agent/;"
+        "cp -a /root/known-hosts /etc/ssh/ssh_known_hosts.nova;"
         " umount -q /var/lib/nova/instances;"
         "systemctl stop nova-compute; usermod -d /var/lib/nova nova; systemctl daemon-reload;"
         "systemctl restart ssh",
@@ -83,6 +84,15 @@ def key_in_an_agent(host: Host) -> None:
     add = f"ssh-agent -a /tmp/nova.agent; SSH_AUTH_SOCK=/tmp/nova.agent ssh-add {SSH}/id_ed25519"
     host.sh(f"{add} && rm {SSH}/id_ed25519", user="nova")
     environment(host, SSH_AUTH_SOCK="/tmp/nova.agent")
+
+
+def connection_shared_in_var_tmp(host: Host) -> None:
+    text = "ControlMaster auto\nControlPath /var/tmp/%C\n"
+    host.write(f"{SSH}/config", text, owner="nova:nova")
+
+
+def peer_by_ipv6(host: Host) -> None:
+    host.sh("sed -i s/10.99.0.12/fd00:99::12/ /etc/resize-agent/peers.d/c2.yaml; agent --fix")
 
 
 def home_elsewhere(host: Host) -> None:

@@ -10,8 +10,11 @@ import pytest
 from tests.guests.compute import daemon_report, journal, plain_report
 from tests.guests.situations import (
     FIX_DROP_IN,
+    connection_shared_in_var_tmp,
+    home_elsewhere,
     key_in_an_agent,
     others_record,
+    peer_by_ipv6,
     raw,
     ready,
     take_away,
@@ -39,6 +42,17 @@ LOSSES = {
     "setgid": Loss("CapabilityBoundingSet=~CAP_SETGID", "check nova_config"),
     "writable_home": Loss("ReadWritePaths=\nReadWritePaths=/tmp", "check instances_directory"),
     "tmp": Loss("PrivateTmp=yes", "peer c2", key_in_an_agent),
+    "var_tmp": Loss(
+        "ReadWritePaths=\nReadWritePaths=-/var/lib/nova /tmp",
+        "peer c2",
+        connection_shared_in_var_tmp,
+    ),
+    "homes": Loss("ProtectHome=yes", "check identity", home_elsewhere),
+    "users": Loss("PrivateUsers=yes", "check nova_config"),
+    "privileged_calls": Loss("SystemCallFilter=~@privileged", "check nova_config"),
+    "network": Loss("PrivateNetwork=yes", "peer c2"),
+    "ipv4": Loss("RestrictAddressFamilies=~AF_INET", "peer c2"),
+    "ipv6": Loss("RestrictAddressFamilies=~AF_INET6", "peer c2", peer_by_ipv6),
 }
 
 
@@ -50,9 +64,12 @@ def test_each_privilege_is_needed(c1: Host, name: str):
     assert before == verdicts(plain_report(c1))
     take_away(c1, loss.lines)
 
-    after = verdicts(daemon_report(c1, dialled=False))
+    after = verdicts(daemon_report(c1, dialled="peer" in loss.lost))
 
-    assert after[loss.lost] != before[loss.lost]
+    differing = {
+        key: (before[key], after.get(key)) for key in before if before[key] != after.get(key)
+    }
+    assert loss.lost in differing, differing
 
 
 @pytest.mark.parametrize(
@@ -62,6 +79,9 @@ def test_each_privilege_is_needed(c1: Host, name: str):
         ("RestrictAddressFamilies=~AF_NETLINK", "own addresses cannot be listed (netlink)"),
         ("CapabilityBoundingSet=~CAP_KILL", "needs CAP_KILL"),
         ("User=games", "run it as root"),
+        ("ProcSubset=pid", "/proc/stat"),
+        # The way to systemd itself, and to the log.
+        ("RestrictAddressFamilies=~AF_UNIX\nTimeoutStartSec=5s", "start operation timed out"),
     ],
 )
 def test_without_these_the_daemon_does_not_start(c1: Host, lines: str, said: str):
