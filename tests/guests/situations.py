@@ -92,7 +92,9 @@ def connection_shared_in_var_tmp(host: Host) -> None:
 
 
 def peer_by_ipv6(host: Host) -> None:
-    host.sh("sed -i s/10.99.0.12/fd00:99::12/ /etc/resize-agent/peers.d/c2.yaml; agent --fix || true")
+    host.sh(
+        "sed -i s/10.99.0.12/fd00:99::12/ /etc/resize-agent/peers.d/c2.yaml; agent --fix || true"
+    )
 
 
 def home_elsewhere(host: Host) -> None:
