@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab import edpm, kolla, oracle, rdo
 from tests.lab.fleet import Fleet
-from tests.lab.provision import Run, everywhere, hand_round, pair_ready
+from tests.lab.provision import Run, agent, everywhere, hand_round, pair_ready
 
 pytestmark = pytest.mark.lab
 
@@ -74,6 +74,23 @@ OWN_VOLUME = (
     "mkdir /tmp/v; cp -a /var/lib/nova/.ssh /tmp/v; mkdir /tmp/v/instances; chown -R nova: /tmp/v;"
     " mount --bind /tmp/v /var/lib/nova"
 )
+
+
+def test_one_host_of_kolla_s_and_what_its_login_refuses() -> None:
+    """What CI has of all this: no peer and not Nova's word, but seconds."""
+    with Fleet(NAMES[:1]) as fleet, ExitStack() as stack:
+        node = kolla.deploy(fleet, stack)["compute1"]
+        good = agent(node.host)
+        node.ssh.sh("usermod --shell /usr/sbin/nologin nova")
+        bad = agent(node.host)
+
+    (told,) = [f for f in good.findings if f["check"] == "layout"]
+    assert told["message"].startswith("kolla: "), good
+    dialled = [f for f in good.findings if f["check"] == "self_dial"]
+    assert [f["outcome"] for f in dialled] == ["pass"] and "8022" in dialled[0]["subject"], good
+    assert good.report["roles"] == {"source": {"ready": True}, "destination": {"ready": True}}, good
+    assert bad.report["roles"] == {"source": {"ready": True}, "destination": {"ready": False}}, bad
+    assert "shell_refuses_commands" in bad.reasons("fail") and bad.steps == [], bad
 
 
 @pytest.mark.slow
