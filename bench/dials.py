@@ -7,7 +7,6 @@ Each of them runs in a process that has everything loaded already: Nova's driver
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from bench.figures import (
     wall,
 )
 from bench.meter import METER, Failed, progress
+from bench.server import Server, of_children
 from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
 from tests.lab.host import Host, end
@@ -50,7 +50,6 @@ OURS, NOVA, LINES, LOGIN = (
 )
 TRANSPORTS = ("ssh", "rsync")
 GOAL = 3
-ACCEPTED = "Accepted publickey for nova"
 PATIENCE = 30.0
 # A prober as the daemon is one: it has looked, and dials whoever it is told to, with the transport it is told.
 PROBER = """
@@ -82,37 +81,11 @@ with host.scratch() as scratch:
 """
 
 
-class Peer:
-    """The far side: what its sshd has said and spent."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self._listener = int(host.read("/run/sshd.pid"))
-
-    def logins(self) -> int:
-        return self.host.log().count(ACCEPTED)
-
-    def spent(self) -> float:
-        """Seconds of CPU of all sessions; waits until none is left."""
-        deadline = time.monotonic() + PATIENCE
-        while self.host.run(["pgrep", "-P", str(self._listener)]).returncode == 0:
-            if time.monotonic() > deadline:
-                raise Failed(f"{self.host.name}: a session does not end")
-        return of_children(self.host, self._listener)
-
-
-def of_children(host: Host, pid: int) -> float:
-    """Seconds of CPU of the children of `pid` that have ended, theirs included: proc_pid_stat(5), cutime and cstime."""
-    text = Path(f"/proc/{host.pid}/root/proc/{pid}/stat").read_text()
-    fields = text.rpartition(") ")[2].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-
-
 def measure(rounds: int) -> Figures:
     with Fleet(["compute1", "compute2"], progress=single.quiet) as fleet:
         fleet.start_sshd()
         setup_by_hand.key_per_host(fleet)
-        here, peer = fleet["compute1"], Peer(fleet["compute2"])
+        here, peer = fleet["compute1"], Server(fleet["compute2"])
         ground.install(here)
         with prober(here) as dial, Session(here) as nova:
             payload(here)
@@ -125,7 +98,7 @@ def payload(host: Host) -> None:
 
 def case(
     here: Host,
-    peer: Peer,
+    peer: Server,
     dial: Callable[[str, str], Spent],
     nova: Session,
     transport: str,

@@ -41,18 +41,22 @@ class Failed(RuntimeError):
 class Job:
     """A shell text; `before` puts the host into the state it starts from and is not measured.
 
-    `status` is the one it must end with: what fails is quick and means nothing.
+    `status` is the one it must end with: what fails is quick and means nothing.  `elsewhere` tells the seconds of CPU that were
+    spent for it so far by what is not its child; `host` is where it runs, if not where the others do.
     """
 
     line: str
     status: int = 0
     user: Optional[str] = None
     before: Callable[[], object] = bool
+    elsewhere: Callable[[], float] = float
+    host: Optional[Host] = None
 
 
 def measured(host: Host, job: Job) -> Spent:
     """Raises Failed."""
     job.before()
+    spent_before = job.elsewhere()
     argv = ["/usr/bin/python3", "-I", "-S", "-c", METER, job.line]
     ran = host.run(argv, user=job.user, timeout=PATIENCE)
     if ran.returncode:
@@ -60,7 +64,10 @@ def measured(host: Host, job: Job) -> Spent:
     told = json.loads(ran.stdout)
     if told["status"] != job.status:
         raise Failed(f"{host.name}: {job.line!r} ended with {told['status']}: {told['said']}")
-    return Spent(told["cpu"], told["wall"], told["mib"], {"started": max(0, told["started"])})
+    more = job.elsewhere() - spent_before
+    return Spent(
+        told["cpu"] + more, told["wall"], told["mib"], {"started": max(0, told["started"])}
+    )
 
 
 def interleaved(host: Host, jobs: Mapping[str, Job], rounds: int, words: str = "") -> Case:
@@ -71,7 +78,7 @@ def interleaved(host: Host, jobs: Mapping[str, Job], rounds: int, words: str = "
         progress(f"{words} round {turn} of {rounds}")
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            spent = measured(host, jobs[name])
+            spent = measured(jobs[name].host or host, jobs[name])
             if turn:
                 found[name].append(spent)
     return found

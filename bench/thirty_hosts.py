@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import ground, others, single
-from bench.dials import ACCEPTED, payload
+from bench.dials import payload
 from bench.figures import Case, Figures, Goal, Part, Spent, Table, counted, cpu, median, over, wall
 from bench.local_check import its_record
 from bench.meter import METER, Failed, progress
+from bench.server import ACCEPTED
 from tests.lab import setup_by_hand
 from tests.lab.fleet import Fleet
 from tests.lab.host import Host

@@ -21,7 +21,11 @@ ENVIRONMENT = (
     f"PYTHONPATH={LIBRARY} HOME=/root ANSIBLE_PIPELINING=1 ANSIBLE_NOCOLOR=1"
     " ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0"
 )
-PLAY = f"{ENVIRONMENT} python3 -m ansible.cli.playbook -i localhost, -e ansible_python_interpreter=/usr/bin/python3"
+CONTROL_PATH = "/root/control"
+PLAY = (
+    f"ANSIBLE_SSH_CONTROL_PATH={CONTROL_PATH} {ENVIRONMENT} python3 -m ansible.cli.playbook"
+    " -e ansible_python_interpreter=/usr/bin/python3"
+)
 
 
 def missing() -> str:
@@ -54,7 +58,7 @@ def copy(name: str, where: Path) -> None:
         if ".." not in file.parts:
             target = where / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(found.locate_file(file), target)
+            shutil.copy2(str(found.locate_file(file)), target)
 
 
 def tell(host: Host, number: int, peers: Iterable[Record]) -> None:
@@ -82,9 +86,30 @@ def ed25519(keys: Sequence[PublicKey]) -> PublicKey:
     return next((key for key in keys if key.type == "ssh-ed25519"), keys[0])
 
 
-def play(number: int, *options: str) -> str:
-    """The line that runs the playbook."""
-    return f"{PLAY} -e peers_file={PLACE}/{number}.yml {' '.join(options)} {PLACE}/check.yml"
+def play(number: int, *options: str, address: str = "") -> str:
+    """The line that runs the playbook: on the host itself, or from a control node over ssh as root to `address`."""
+    where = f"-i {address}, -u root" if address else "-i localhost, -c local"
+    return (
+        f"{PLAY} {where} -e peers_file={PLACE}/{number}.yml {' '.join(options)} {PLACE}/check.yml"
+    )
+
+
+def make_control_node(control: Host, managed: Host) -> None:
+    """Root of the one may log in as root of the other, which it knows."""
+    control.sh(
+        "mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519"
+    )
+    managed.sh("mkdir -p -m 700 /root/.ssh")
+    public = control.read("/root/.ssh/id_ed25519.pub")
+    managed.write("/root/.ssh/authorized_keys", public, mode=0o600)
+    key = managed.read("/etc/ssh/ssh_host_ed25519_key.pub").decode()
+    control.write("/root/.ssh/known_hosts", f"{managed.address} {key}", mode=0o600)
+
+
+def hang_up(control: Host, managed: Host) -> None:
+    """Ends the connection that Ansible keeps for its next task."""
+    line = f"ssh -O exit -o ControlPath={CONTROL_PATH} root@{managed.address} 2>/dev/null || true"
+    control.sh(line)
 
 
 def loop(number: int, *options: str) -> str:
