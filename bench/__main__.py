@@ -4,7 +4,7 @@ Usage: python3 -m bench [--quick] [--only PART ...] [--write FOLDER]
        python3 -m bench --again       the page anew from what the last whole run has measured
 
 --quick: small sizes and few rounds, to see that everything works; nothing is written unless --write says where.
-The figures of a run are kept in build/bench.json.
+The figures of a whole run are kept in build/bench.json.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from bench import (
     thirty_hosts,
 )
 from bench.figures import Figures, Part, Table, dumped, loaded
-from bench.meter import progress
+from bench.meter import Failed, progress
 from tests.lab.fleet import Fleet
+from tests.lab.host import LabError
 
 TOP = Path(__file__).resolve().parents[1]
 KEPT = TOP / "build" / "bench.json"
@@ -82,18 +83,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.again and os.geteuid() != 0:
         print("bench: lab hosts need root", file=sys.stderr)
         return 2
-    if not arguments.again:
-        kept = measured(arguments.only or list(MEASURES), quick=arguments.quick)
-    else:
+    names = arguments.only or list(MEASURES)
+    whole = names == list(MEASURES) and not arguments.quick
+    if arguments.again:
         kept = json.loads(KEPT.read_text())
+    else:
+        kept = measured(names, quick=arguments.quick)
+        if whole:
+            KEPT.parent.mkdir(exist_ok=True)
+            KEPT.write_text(json.dumps(kept, indent=1))
     parts = [MEASURES[name].part(loaded(told)) for name, told in kept["figures"].items()]
     text = page.page(parts, table(kept["machine"]), PROFILES.read_text())
-    whole = list(kept["figures"]) == list(MEASURES) and not kept["quick"]
     folder = arguments.write or (TOP / "docs" if whole else None)
-    if folder is not None:
-        write(folder, text, parts)
-    else:
+    if folder is None:
         print(text)
+    else:
+        write(folder, text, parts)
     return 0
 
 
@@ -109,24 +114,30 @@ def parser() -> argparse.ArgumentParser:
 
 
 def measured(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
+    """What --again reads.  Raises Failed, LabError."""
     began, started, load = machine.now(), time.monotonic(), os.getloadavg()[0]
-    figures = {}
-    for name in names:
-        at = time.monotonic()
-        each = MEASURES[name]
-        figures[name] = dumped(each.quick() if quick else each.whole())
-        progress("")
-        print(f"bench: {name}: {time.monotonic() - at:.0f} s", file=sys.stderr, flush=True)
+    figures = {name: dumped(figures_of(name, quick=quick)) for name in names}
     told = {
         "began": began.isoformat(),
         "seconds": time.monotonic() - started,
         "load": load,
         "hosts": versions(),
     }
-    kept = {"quick": quick, "machine": told, "figures": figures}
-    KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text(json.dumps(kept, indent=1))
-    return kept
+    return {"machine": told, "figures": figures}
+
+
+def figures_of(name: str, *, quick: bool) -> Figures:
+    """Tried once more where it fails: one lost lab host is not worth a run of twenty minutes."""
+    measure = MEASURES[name].quick if quick else MEASURES[name].whole
+    began = time.monotonic()
+    try:
+        figures = measure()
+    except (Failed, LabError) as error:
+        print(f"bench: {name}, once more: {error}", file=sys.stderr, flush=True)
+        figures = measure()
+    progress("")
+    print(f"bench: {name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return figures
 
 
 def versions() -> dict[str, dict[str, str]]:
