@@ -49,6 +49,8 @@ def _written_to(snapshot: Snapshot, account: Account) -> tuple[PurePosixPath, ..
         paths += places.authorized_keys(server, account)[:1]
     if isinstance(client, ClientConfig):
         paths += [p for p in places.known_hosts(client, account) if account.home in p.parents][:1]
+    if not link_on_the_way(snapshot, account, paths[0]):
+        paths += [i.path.with_name(f"{i.path.name}.pub") for i in snapshot.identities]
     return tuple(path for path in paths if account.home in path.parents)
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import PurePosixPath as P
 
+import pytest
+
 from agent.checks.planted_links import CHECK
-from agent.model import Absent, Outcome
+from agent.model import Absent, Identity, Outcome
 from agent.settings import Settings
-from tests.hosts import a_directory, a_file, a_host
+from tests.hosts import a_directory, a_file, a_host, a_key, novas
 
 SSH = P("/var/lib/nova/.ssh")
 KEYS = SSH / "authorized_keys"
@@ -29,6 +31,14 @@ def test_a_link_to_nothing_is_named_too():
     assert evaluate(files={KEYS: Absent("/etc/victim")}) == [
         (str(KEYS), Outcome.WARN, "planted_link")
     ]
+
+
+@pytest.mark.parametrize("seen", [replace(a_file(), real=P("/etc/victim")), Absent("/etc/victim")])
+def test_a_link_in_the_place_of_a_public_half_is_named(seen):
+    """A stale one would be rewritten."""
+    key = Identity(SSH / "id_rsa", novas(), a_key("rsa"), Absent())
+    found = evaluate(identities=(key,), files={SSH / "id_rsa.pub": seen})
+    assert found == [(str(SSH / "id_rsa.pub"), Outcome.WARN, "planted_link")]
 
 
 def test_a_directory_behind_a_link_is_named_for_what_lies_in_it():
