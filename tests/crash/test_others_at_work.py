@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.ground import FIX, Ground, ground, raw, record
+from tests.crash.ground import FIX, FOREIGN_KNOWN, Ground, changed, ground, raw, record
 from tests.lab.host import Host, end
 from tests.lab.provision import AUTHORIZED_KEYS, KNOWN_HOSTS, NOVA_HOME, agent, put_record
 
@@ -20,12 +20,25 @@ pytestmark = pytest.mark.lab
 WRITERS = Path(__file__).with_name("writers.py")
 ROUNDS = 6
 """Of `--fix`, each with records that ask for other lines than the one before."""
+AN_UPDATE = (
+    f"setpriv --reuid nova --regid nova --clear-groups env HOME={NOVA_HOME}"
+    f" python3 /root/writers.py update {KNOWN_HOSTS} theirs </dev/null"
+)
 STATIC = b"".join(b"static-%d.example.org ssh-ed25519 AAAA%d\n" % (n, n) for n in range(400))
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Ground]:
     with ground(in_novas_own_file) as stand:
+        stand.host.write("/root/writers.py", WRITERS.read_bytes())
+        stand.host.sh("chmod 755 /root; chmod 644 /root/writers.py")
+        yield stand
+
+
+@pytest.fixture(scope="module")
+def drifted() -> Iterator[Ground]:
+    """Lines of ours are to be withdrawn here, and others added."""
+    with ground(changed) as stand:
         stand.host.write("/root/writers.py", WRITERS.read_bytes())
         stand.host.sh("chmod 755 /root; chmod 644 /root/writers.py")
         yield stand
@@ -161,24 +174,35 @@ def test_an_ssh_that_rewrites_the_file_meanwhile_costs_no_line(host: Ground) -> 
 
 
 @pytest.mark.slow
-def test_ssh_may_rewrite_the_file_at_any_moment_of_an_edit(host: Ground) -> None:
-    """At each call of `--fix` that is about the file ssh replaces it once: our lines and the key it learnt are there."""
-    edit = [n for n, point in enumerate(host.points) if point.endswith(f" {KNOWN_HOSTS}")]
-    assert len(edit) >= 3, host.points
-    update = (
-        f"setpriv --reuid nova --regid nova --clear-groups env HOME={NOVA_HOME}"
-        f" python3 /root/writers.py update {KNOWN_HOSTS} theirs </dev/null >/run/told"
-    )
+def test_ssh_may_rewrite_the_file_at_any_moment_of_an_edit(drifted: Ground) -> None:
+    """At each call of `--fix` that is about the file ssh replaces it once; the next run does what went with the old one."""
+    edit = [n for n, point in enumerate(drifted.points) if point.endswith(f" {KNOWN_HOSTS}")]
+    assert any("pwrite64" in drifted.points[n] for n in edit), "it withdraws and appends"
+    machine = drifted.host
     for point in edit:
-        run = host.driven(point, f"sh:{update}")
-        assert run.status in (0, 1), (host.points[point], run)
-        text = host.host.read(KNOWN_HOSTS)
-        assert host.host.read("/run/told") == b"at work\n1\n"
-        assert names(text).count(b"theirs") == 2, (host.points[point], text)
-        assert text.startswith(host.before.texts[KNOWN_HOSTS]), (host.points[point], text)
-        settled(host.host)
-        assert names(host.host.read(KNOWN_HOSTS)).count(b"theirs") == 2, host.points[point]
+        run = drifted.driven(point, f"sh:{AN_UPDATE} >/run/told")
+        assert run.status in (0, 1), (drifted.points[point], run)
+        assert machine.read("/run/told") == b"at work\n1\n"
+        met = _of_theirs(machine.read(KNOWN_HOSTS))
+        assert len(met) == 2, (
+            drifted.points[point],
+            "the server's first key, and the one it was given",
+        )
+        settled(machine)
+        text = machine.read(KNOWN_HOSTS)
+        assert text.startswith(FOREIGN_KNOWN), (drifted.points[point], text)
+        assert _of_theirs(text) == met, (drifted.points[point], text)
+        others = sorted(line for line in _live(text) if line not in met)
+        assert others == sorted(_live(drifted.after.texts[KNOWN_HOSTS])), drifted.points[point]
     print(f"ssh rewrote the file at {len(edit)} calls")
+
+
+def _live(text: bytes) -> list[bytes]:
+    return [line for line in text.split(b"\n") if line and line[:1] != b"#"]
+
+
+def _of_theirs(text: bytes) -> list[bytes]:
+    return [line for line in _live(text) if line.startswith(b"theirs ")]
 
 
 @pytest.mark.slow
