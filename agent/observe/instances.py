@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Optional, Union
 
 from agent.formats import mounts
-from agent.host import Host
+from agent.host import Host, packing
 from agent.model import (
     Absent,
     Account,
@@ -20,7 +20,7 @@ from agent.model import (
     Records,
     Unreadable,
 )
-from agent.observe.accounts import People
+from agent.observe.accounts import People, Seen
 
 FSTAB = PurePosixPath("/etc/fstab")
 EVERYBODYS = PurePosixPath("/proc/1/mountinfo")
@@ -40,20 +40,17 @@ def look(
     if not path.is_absolute():
         return Unreadable(f"instances_path {path} is not absolute")
     way = tuple(reversed((path, *path.parents)))
-    seen = host.files_as(account, way, content=False)
     if not host.live:
+        seen = host.files_as(account, way, content=False)
         return Instances(
             path, tuple(seen.items()), Unreadable("not on an image"), Unreadable("not on an image")
         )
+    seen, inner = _looked(host, account, way)
     last = seen[path]
     real = last.real if isinstance(last, File) and last.real is not None else path
     mount, withheld = _mount(host, real)
     if withheld:
         return Unreadable(f"{path} {_WITHHELD}")
-    try:
-        inner: dict[str, Any] = host.call_as(account, _inside, str(path))
-    except OSError as error:
-        inner = {"writable": None, "why": error.strerror, "leftovers": []}
     writable = inner["writable"]
     return Instances(
         path=path,
@@ -86,6 +83,30 @@ def _real_way(
     """Where a link stands on the way, the directories it leads through count too."""
     extra = [p for p in reversed((real, *real.parents)) if p not in (path, *path.parents)]
     return tuple(host.files_as(account, extra, content=False).items()) if extra else ()
+
+
+def _looked(
+    host: Host, account: Account, way: Sequence[PurePosixPath]
+) -> tuple[dict[PurePosixPath, Seen], dict[str, Any]]:
+    """Each directory of the way, and what `_inside` says of the last: by one child, whom a dead server holds up once."""
+    try:
+        answers, inner = host.call_as(account, _as_nova, host.root, [str(path) for path in way])
+    except OSError as error:
+        unseen = {path: Unreadable(f"{path}: {error.strerror}") for path in way}
+        return dict(unseen), _unknown(error)
+    return {path: packing.unpacked(answer) for path, answer in zip(way, answers)}, inner
+
+
+def _as_nova(root: str, way: list[str]) -> tuple[list[Any], dict[str, Any]]:
+    answers = packing.look_all(root, [(path, False) for path in way])
+    try:
+        return answers, _inside(way[-1])
+    except OSError as error:
+        return answers, _unknown(error)
+
+
+def _unknown(error: OSError) -> dict[str, Any]:
+    return {"writable": None, "why": error.strerror, "leftovers": []}
 
 
 def _inside(path: str) -> dict[str, Any]:
