@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from tests.lab.host import AGENT_HOME, Host, end
@@ -39,10 +39,11 @@ class Daemon:
             "WATCHDOG_USEC": "90000000",
         }
 
-    def start(self) -> None:
+    def start(self, under: Sequence[str] = ()) -> None:
+        """`under`: a program of the machine's, such as strace, that runs it."""
         line = f'echo $$ >/run/daemon.pid; exec /usr/bin/python3 -m agent daemon "$@" 2>>{LOG}'
         argv = ["/bin/sh", "-c", line, "sh", *self._options]
-        self.process = self.host.spawn(argv, env=self._environment)
+        self.process = self.host.spawn(argv, env=self._environment, under=under)
 
     def signal(self, name: str) -> None:
         self.told  # noqa: B018  its queue is short

@@ -54,12 +54,16 @@ class Host:
         env: Mapping[str, str] | None = None,
         stdin: int = subprocess.DEVNULL,
         stderr: int = subprocess.PIPE,
+        under: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start a program in all namespaces of the host, in a session without a terminal."""
+        """Start a program in all namespaces of the host, in a session without a terminal.
+
+        `under`: the beginning of a command line of the machine's, such as strace, that starts it.
+        """
         # chroot drops uid, gid and groups (those the host's own files name) and so every capability.
         become = [] if user is None else ["chroot", f"--userspec={user}:", "/"]
         return subprocess.Popen(
-            [*self.way_in, *become, *argv],
+            [*under, *self.way_in, *become, *argv],
             env={**ENVIRONMENT, **(env or {})},
             stdin=stdin,
             stdout=subprocess.PIPE,
