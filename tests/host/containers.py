@@ -45,8 +45,14 @@ def container(
     process = subprocess.Popen(argv, **pipes)
     try:
         assert process.stdout.readline() == b"ready\n"
-        while b"bash" in Path(f"/proc/{process.pid}/cmdline").read_bytes():
-            pass  # between the word and the exec that follows it
+        await_title(process, name)
         yield process.pid
     finally:
         process.communicate()
+
+
+def await_title(process: subprocess.Popen[bytes], name: str) -> None:
+    """Between a word that it says and the exec that follows, a shell is still a shell; in the middle of that it has no title."""
+    title = Path(f"/proc/{process.pid}/cmdline")
+    while not title.read_bytes().startswith(name.encode() + b"\0"):
+        assert process.poll() is None

@@ -25,7 +25,7 @@ from agent.model import (
     SetOwner,
     Unreadable,
 )
-from tests.host.containers import container
+from tests.host.containers import await_title, container
 
 pytestmark = [
     pytest.mark.root,
@@ -124,6 +124,7 @@ def test_a_service_with_a_mount_namespace_of_its_own_lives_on_the_host() -> None
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"ready\n"
+        await_title(process, "cat")
         assert process.pid in [pid for pid, _ in Host().processes("cat")]
         assert (process.pid, False) not in [(p, here) for p, _, here in Host().everywhere("cat")]
     finally:
