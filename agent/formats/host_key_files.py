@@ -154,6 +154,8 @@ def actions(
 def _goes_global(snapshot: Snapshot, account: Account, client: ClientConfig, setting: str) -> bool:
     if setting == "user":
         return False
+    if any(_leads_away(snapshot, path) for path in (places.GLOBAL_KNOWN_HOSTS, places.DROP_IN)):
+        return False
     shown = client.words("globalknownhostsfile")
     if str(places.GLOBAL_KNOWN_HOSTS) in shown:
         return True
@@ -190,6 +192,8 @@ def _global(snapshot: Snapshot, trust: HostTrust) -> list[Action]:
     old = seen.content if isinstance(seen, File) else None
     if isinstance(seen, Unreadable) or (isinstance(seen, File) and old is None):
         return []
+    if _leads_away(snapshot, path):
+        return []
     text = trust.whole_file(old or b"")
     if text != old:
         return [WriteFile(path, text, 0o644, 0, 0, old)]
@@ -205,6 +209,14 @@ def _drop_in(snapshot: Snapshot, account: Account) -> list[Action]:
     if isinstance(seen, Unreadable) or (isinstance(seen, File) and old is None) or text == old:
         return []
     return [WriteFile(places.DROP_IN, text, 0o644, 0, 0, old)]
+
+
+def _leads_away(snapshot: Snapshot, path: PurePosixPath) -> bool:
+    """Whether the site put a link in the place of a file of ours: it is not ours to replace."""
+    seen = snapshot.file(path)
+    if isinstance(seen, Absent):
+        return bool(seen.link)
+    return isinstance(seen, File) and seen.real not in (None, path)
 
 
 def _shared(

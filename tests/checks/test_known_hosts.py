@@ -244,6 +244,16 @@ def test_a_planted_link_is_not_written_through():
     assert fixes(fresh(want=USER, files={USERS: planted})) == set()
 
 
+@pytest.mark.parametrize("path", [OURS, places.DROP_IN])
+@pytest.mark.parametrize(
+    "there", [Absent(link="/nonexist"), replace(novas(b"x"), real=P("/srv/elsewhere"))]
+)
+def test_a_link_of_the_sites_in_our_place_sends_us_to_novas_file(path, there):
+    found = fresh(files={path: there})
+    assert (Outcome.FAIL, "host_key_unknown", "compute2") in seen(found)
+    assert {action.path for action in fixes(found)} == {USERS}
+
+
 def test_outdated_lines_of_ours_in_novas_file_are_withdrawn():
     old = line(["10.100.0.2", "compute2"], a_key("old"))
     [action] = fixes(evaluate(files={USERS: novas(old)}))
