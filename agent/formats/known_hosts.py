@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
@@ -163,15 +163,22 @@ class KnownHosts:
         octets = name.encode("utf-8", "backslashreplace")
         lower = octets.lower()
         places = set(self._exact.get(lower, ()))
-        for end in range(len(lower) + 1):
-            for glob, where in self._globs.get(lower[:end], {}).items():
-                if glob.matches(lower):
-                    places.update(where)
-        denied = {p for p in places if any(g.matches(lower) for g in self._negated.get(p, ()))}
-        places -= denied
+        if self._globs:
+            places.update(self._globbed(lower))
+        if self._negated:
+            places = {p for p in places if not self._denied(p, lower)}
         if self._hashed:
             places.update(self._hashed_places(octets))
         return places
+
+    def _globbed(self, lower: bytes) -> Iterator[int]:
+        for end in range(len(lower) + 1):
+            for glob, where in self._globs.get(lower[:end], {}).items():
+                if glob.matches(lower):
+                    yield from where
+
+    def _denied(self, place: int, lower: bytes) -> bool:
+        return any(glob.matches(lower) for glob in self._negated.get(place, ()))
 
     def _hashed_places(self, octets: bytes) -> set[int]:
         import hmac  # brings OpenSSL with it
