@@ -56,7 +56,7 @@ class Measure:
 
 MEASURES = {
     "local_check": Measure(
-        lambda: local_check.measure(9), lambda: local_check.measure(2), local_check.part
+        lambda: local_check.measure(9), lambda: local_check.measure(2, (2, 50)), local_check.part
     ),
     "records": Measure(
         lambda: records.measure(3), lambda: records.measure(1, (10, 100, 1000)), records.part
