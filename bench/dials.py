@@ -50,6 +50,11 @@ OURS, NOVA, LINES, LOGIN = (
 )
 TRANSPORTS = ("ssh", "rsync")
 GOAL = 3
+# Beside each disk Nova keeps what format it has, and copies that too.
+INFO = """
+echo '{{"{folder}/disk": "qcow2"}}' >{folder}/disk.info
+chown nova:nova {folder}/disk.info
+"""
 PATIENCE = 30.0
 # A prober as the daemon is one: it has looked, and dials whoever it is told to, with the transport it is told.
 PROBER = """
@@ -168,6 +173,7 @@ def moved(nova: Session, there: Host, transport: str) -> Spent:
     facts, idle = spent_by(nova, lambda: nova.facts(transport))
     disk = Disk(nova.host, there, str(uuid.uuid4()), facts.instances_path, facts.instances_path)
     disk.create()
+    nova.host.sh(INFO.format(folder=f"{facts.instances_path}/{disk.uuid}"))
     try:
         answer, busy = spent_by(
             nova, lambda: nova.move(disk.uuid, there.address, transport, PATIENCE)
@@ -202,7 +208,7 @@ def part(figures: Figures) -> Part:
     return Part(
         "One dial",
         "What is spent to learn from the real ssh, scp or rsync whether a disk would arrive, beside what Nova's own"
-        " `LibvirtDriver.migrate_disk_and_power_off` spends to move one of the same size. As a share of Nova's:",
+        " `LibvirtDriver.migrate_disk_and_power_off` spends to move one of the same size (with its disk.info). As a share of Nova's:",
         (Table(("transport", "", "logins", "CPU here", "clock", "CPU of the peer's sshd"), rows),),
         tuple(goal(transport, jobs) for transport, jobs in figures.items()),
         (chart(figures),),
