@@ -76,6 +76,8 @@ def in_turns(fleet: Fleet, sources: Sequence[Host], jobs: dict[str, str], rounds
             progress(f"{len(sources)} hosts dial {len(fleet.hosts) - 1}: {name}, round {turn + 1}")
             before = heard(fleet)
             spent = at_once(sources, line, "nova" if name == XARGS else None)
+            if name == LOOP and spent.counted["failed"]:
+                raise Failed("the shell loop finds something wrong where all is well")
             after = heard(fleet)
             more = {key: after[key] - before[key] for key in after}
             if name in (OURS, XARGS):

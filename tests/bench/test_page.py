@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from bench import dials, local_check, log_reading, one_write, page, records, thirty_hosts
 from bench.figures import Case, Goal, Part, Spent, Table
+
+TOP = Path(__file__).resolve().parents[2]
+PAGE = TOP / "docs" / "benchmarks.md"
 
 
 def run(cpu: float, wall: float = 0.0, mib: float = 20.0, **counted: float) -> Spent:
@@ -140,3 +144,12 @@ def test_the_page_has_goals_parts_profiles_method_and_machine_in_that_order() ->
     assert heads == ["Benchmarks", "Goals", "One thing", "Profiles", "Method", "The machine"]
     assert "| quick | 2 times | met |" in text and "| 1 | x\\|y |" in text
     assert "By hand." in text and "**One thing.** How." in text
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="make bench has not been run in this tree yet")
+def test_the_committed_page_is_whole() -> None:
+    """Its charts exist, and what is written by hand is in it as it stands."""
+    text = PAGE.read_text()
+    images = re.findall(r"\]\((images/[^)]+)\)", text)
+    assert images and [name for name in images if not (PAGE.parent / name).exists()] == []
+    assert (TOP / "bench/profiles.md").read_text().strip() in text
