@@ -76,8 +76,9 @@ OWN_VOLUME = (
 )
 
 
+@pytest.mark.slow
 def test_one_host_of_kolla_s_and_what_its_login_refuses() -> None:
-    """What CI has of all this: no peer and not Nova's word, but seconds."""
+    """No peer and not Nova's word, but seconds."""
     with Fleet(NAMES[:1]) as fleet, ExitStack() as stack:
         node = kolla.deploy(fleet, stack)["compute1"]
         good = agent(node.host)
