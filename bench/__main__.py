@@ -56,14 +56,14 @@ class Measure:
 
 MEASURES = {
     "local_check": Measure(
-        lambda: local_check.measure(9), lambda: local_check.measure(2, (2, 50)), local_check.part
+        lambda: local_check.measure(7), lambda: local_check.measure(2, (2, 50)), local_check.part
     ),
     "records": Measure(
         lambda: records.measure(3), lambda: records.measure(1, (10, 100, 1000)), records.part
     ),
     "dials": Measure(lambda: dials.measure(9), lambda: dials.measure(2), dials.part),
     "thirty_hosts": Measure(
-        lambda: thirty_hosts.measure(3),
+        lambda: thirty_hosts.measure(2),
         lambda: thirty_hosts.measure(1, thirty_hosts.NAMES[:4]),
         thirty_hosts.part,
     ),
@@ -71,7 +71,7 @@ MEASURES = {
         lambda: one_write.measure(9), lambda: one_write.measure(2), one_write.part
     ),
     "log_reading": Measure(
-        lambda: log_reading.measure(3), lambda: log_reading.measure(1, (1, 4)), log_reading.part
+        lambda: log_reading.measure(2), lambda: log_reading.measure(1, (1, 4)), log_reading.part
     ),
     "exporter": Measure(lambda: exporter.measure(200), lambda: exporter.measure(20), exporter.part),
     "daemon": Measure(lambda: daemon.measure(2), lambda: daemon.measure(1, (10, 100)), daemon.part),

@@ -58,7 +58,8 @@ def case(host: Host, number: int, rounds: int) -> Case:
     for name, state in STATES.items():
         line = "--no-probe" if name == CHECK else "--fix --no-probe"
         jobs[name] = Job(f"{ground.AGENT} {line}", before=restoring(host, state))
-    some = rounds if number > GOAL_AT else 2 * rounds if number < 1000 else rounds + 1
+    some = rounds - 1 if number > GOAL_AT else rounds if number >= 1000 else 2 * rounds
+    some = max(1, some)
     return interleaved(host, jobs, some, f"{number} records:")
 
 
