@@ -8,7 +8,6 @@ idle, trickling and half-open connections and send rubbish.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -179,9 +178,9 @@ def loaded(running: Exporter, tls: Optional[ssl.SSLContext], scrapes: int) -> li
 
 
 def used(pid: int) -> float:
-    """Seconds of CPU of the process itself."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of CPU of the process itself, finer than the ticks of proc_pid_stat(5): Documentation/scheduler/sched-stats.rst."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 def rss(pid: int) -> float:

@@ -58,8 +58,7 @@ def case(host: Host, number: int, rounds: int) -> Case:
     for name, state in STATES.items():
         line = "--no-probe" if name == CHECK else "--fix --no-probe"
         jobs[name] = Job(f"{ground.AGENT} {line}", before=restoring(host, state))
-    some = rounds - 1 if number > GOAL_AT else rounds if number >= 1000 else 2 * rounds
-    some = max(1, some)
+    some = max(1, rounds - 1) if number > GOAL_AT else rounds if number >= 1000 else 2 * rounds
     return interleaved(host, jobs, some, f"{number} records:")
 
 
