@@ -19,7 +19,7 @@ from tests.formats.nova_recordings import FAILED, GUEST, recording
 from tests.lab.fleet import Fleet
 from tests.lab.host import Host
 
-SIZES = (10, 50, 200)  # MiB
+SIZES = (10, 40, 160)  # MiB
 LOG = "/tmp/nova-compute.log"
 EXPLAIN, GREP, LINES = "agent explain", "grep -c", "Python, line by line"
 PATTERN = "Resize error|migrate_disk_and_power_off"
