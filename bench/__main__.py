@@ -2,6 +2,7 @@
 
 Usage: python3 -m bench [--quick] [--only PART ...] [--write FOLDER]
        python3 -m bench --again       the page anew from what the last whole run has measured
+       python3 -m bench --missing     the same, after what failed in it has been measured
 
 --quick: small sizes and few rounds, to see that everything works; nothing is written unless --write says where.
 The figures of a whole run are kept in build/bench.json.
@@ -12,13 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from bench import (
     charts,
@@ -35,13 +38,14 @@ from bench import (
     thirty_hosts,
 )
 from bench.figures import Figures, Part, Table, dumped, loaded
-from bench.meter import Failed, progress
+from bench.meter import progress
 from tests.lab.fleet import Fleet
-from tests.lab.host import LabError
 
 TOP = Path(__file__).resolve().parents[1]
 KEPT = TOP / "build" / "bench.json"
 PROFILES = Path(__file__).with_name("profiles.md")
+# Of a lab host or a job: LabError and Failed are RuntimeErrors.
+FAILURES = (RuntimeError, OSError, ValueError, subprocess.SubprocessError)
 SUITES = {"bookworm": "12", "trixie": "13"}
 
 
@@ -83,23 +87,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.again and os.geteuid() != 0:
         print("bench: lab hosts need root", file=sys.stderr)
         return 2
-    names = arguments.only or list(MEASURES)
-    whole = names == list(MEASURES) and not arguments.quick
-    if arguments.again:
-        kept = json.loads(KEPT.read_text())
-    else:
-        kept = measured(names, quick=arguments.quick)
+    whole = not arguments.only and not arguments.quick
+    kept = json.loads(KEPT.read_text()) if arguments.again or arguments.missing else {}
+    if not arguments.again:
+        lacking = [name for name in MEASURES if name not in kept.get("figures", {})]
+        kept = measured(arguments.only or lacking, kept, quick=arguments.quick)
         if whole:
             KEPT.parent.mkdir(exist_ok=True)
             KEPT.write_text(json.dumps(kept, indent=1))
-    parts = [MEASURES[name].part(loaded(told)) for name, told in kept["figures"].items()]
+    figures = kept["figures"]
+    parts = [each.part(loaded(figures[n])) for n, each in MEASURES.items() if n in figures]
     text = page.page(parts, table(kept["machine"]), PROFILES.read_text())
-    folder = arguments.write or (TOP / "docs" if whole else None)
+    missing = set(arguments.only or MEASURES) - set(figures)
+    folder = arguments.write or (TOP / "docs" if whole and not missing else None)
     if folder is None:
         print(text)
     else:
         write(folder, text, parts)
-    return 0
+    return 1 if missing else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,36 +113,42 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--quick", action="store_true")
     made.add_argument("--again", action="store_true")
+    made.add_argument("--missing", action="store_true")
     made.add_argument("--only", nargs="+", choices=MEASURES, metavar="PART")
     made.add_argument("--write", type=Path, metavar="FOLDER")
     return made
 
 
-def measured(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
-    """What --again reads.  Raises Failed, LabError."""
+def measured(names: Sequence[str], kept: dict[str, Any], *, quick: bool) -> dict[str, Any]:
+    """What --again reads: `kept` and the parts of these names, without those that failed."""
     began, started, load = machine.now(), time.monotonic(), os.getloadavg()[0]
-    figures = {name: dumped(figures_of(name, quick=quick)) for name in names}
+    every = {name: figures_of(name, quick=quick) for name in names}
+    figures = {name: dumped(found) for name, found in every.items() if found is not None}
     told = {
         "began": began.isoformat(),
         "seconds": time.monotonic() - started,
         "load": load,
         "hosts": versions(),
     }
-    return {"machine": told, "figures": figures}
+    return {"machine": told, **kept, "figures": {**kept.get("figures", {}), **figures}}
 
 
-def figures_of(name: str, *, quick: bool) -> Figures:
-    """Tried once more where it fails: one lost lab host is not worth a run of twenty minutes."""
+def figures_of(name: str, *, quick: bool) -> Optional[Figures]:
+    """Tried once more where it fails, and then left out: one lost lab host is not worth a run of twenty minutes."""
     measure = MEASURES[name].quick if quick else MEASURES[name].whole
-    began = time.monotonic()
-    try:
-        figures = measure()
-    except (Failed, LabError) as error:
-        print(f"bench: {name}, once more: {error}", file=sys.stderr, flush=True)
-        figures = measure()
-    progress("")
-    print(f"bench: {name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return figures
+    for words in ("tried once more", "left out"):
+        began = time.monotonic()
+        try:
+            figures = measure()
+        except FAILURES:
+            progress("")
+            print(f"bench: {name} failed, {words}:", file=sys.stderr)
+            traceback.print_exc()
+        else:
+            progress("")
+            print(f"bench: {name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            return figures
+    return None
 
 
 def versions() -> dict[str, dict[str, str]]:

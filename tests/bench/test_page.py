@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bench import dials, local_check, log_reading, one_write, page, records, thirty_hosts
+from bench import (
+    daemon,
+    dials,
+    exporter,
+    local_check,
+    log_reading,
+    one_write,
+    page,
+    records,
+    thirty_hosts,
+)
 from bench.figures import Case, Goal, Part, Spent, Table
 
 TOP = Path(__file__).resolve().parents[2]
@@ -131,6 +141,38 @@ def test_a_fix_is_held_against_a_check() -> None:
         and "5.0%" in part.goals[0].measured
     )
     assert [row[0] for row in part.tables[0].rows] == list(spent)
+
+
+def test_a_scrape_is_held_against_node_exporters() -> None:
+    def scrapes(wall: float, mib: float) -> list[Spent]:
+        return [run(wall / 10, wall, mib, bytes=100)] * 3
+
+    figures = {
+        exporter.SCRAPE: {
+            "10 peers": scrapes(0.001, 30),
+            exporter.NODE_EXPORTER: scrapes(0.01, 20),
+        },
+        exporter.CHANGED: {"10 peers": [run(0, 0.02)]},
+        exporter.LOAD: {"HTTP": [run(0, 0.01, lost=0)], "TLS": [run(0, 0.02, lost=1)]},
+    }
+    part = exporter.part(figures)
+    assert part.tables[0].rows[0] == ("10 peers", "0.10", "0.10", "0.10", "1.50", "1.00", "2.00")
+    assert [row[1] for row in part.tables[1].rows] == ["1.00", "2.00"]
+    assert [goal.met for goal in part.goals] == [True, True, False]
+
+
+@pytest.mark.parametrize(("cpu", "met"), [(1.2, True), (6.0, False)])
+def test_a_daemon_is_held_against_a_share_of_one_core(cpu: float, met: bool) -> None:
+    """Over two minutes."""
+
+    def over(cpu: float, mib: float) -> list[Spent]:
+        return [run(cpu, 120.0, mib, own=cpu, rss=mib, dials=2)]
+
+    jobs = {daemon.AS_IT_IS: over(9.0, 40), daemon.QUIET: over(cpu, 30)}
+    node = {daemon.NODE_EXPORTER: over(0.5, 20)}
+    part = daemon.part({"1000": jobs, daemon.NODE_EXPORTER: node})
+    assert part.goals[0].met is met and part.goals[0].measured == f"{cpu / 120:.2%}"
+    assert part.tables[0].rows[0] == ("1000", daemon.AS_IT_IS, "18.0", "2.00", "2.00", "2")
 
 
 # The page
