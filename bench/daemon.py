@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,9 @@ REPORT = "/var/lib/resize-agent/report.json"
 PATIENCE = 300.0
 CONFIG = f"interval: {INTERVAL}\n"
 AS_IT_IS, QUIET, SERVING = "daemon", "daemon, between dials", "exporter"
-GOAL = 0.02  # of one core
+GOAL = 0.01  # of one core
+GOAL_MIB = 60, 30  # daemon and exporter, up to GOAL_PEERS
+GOAL_PEERS = 1000
 # As after a sweep: every peer has been dialled, the last one just now.
 SWEPT = """
 from datetime import timedelta
@@ -251,7 +253,7 @@ def part(figures: Figures) -> Part:
         f" {SCRAPING:.0f} s. CPU (with all programs a daemon starts) and memory over the same {node.wall / 60:.0f} minutes, as"
         " multiples of node_exporter:",
         (Table(("peers", "", "CPU", "memory", "memory, most", "dials"), rows),),
-        tuple(goal(case, sizes[case]) for case in sizes),
+        tuple(goal(case, sizes[case]) for case in sizes) + tuple(small_enough(sizes)),
         (),
         f"`bench/daemon.py`: the peers are one host that answers at all their addresses, every row that of a dial that counts. With"
         f" {largest} peers one takes its turn each ten seconds, which is most of what the daemon costs there.",
@@ -267,6 +269,15 @@ def goal(case: str, jobs: Case) -> Goal:
         share < GOAL,
         "every minute all records and all that is trusted are read and compared anew",
     )
+
+
+def small_enough(sizes: Mapping[str, Case]) -> Iterator[Goal]:
+    """The most that each process ever had."""
+    small = [jobs for case, jobs in sizes.items() if int(case) <= GOAL_PEERS]
+    for job, limit in zip((AS_IT_IS, SERVING), GOAL_MIB):
+        most = max(run.mib for jobs in small for run in jobs[job])
+        text = f"up to {GOAL_PEERS} peers: the {job} takes less than {limit} MiB"
+        yield Goal(text, f"{most:.0f} MiB", most < limit, "the records and the report in memory")
 
 
 if __name__ == "__main__":

@@ -158,20 +158,26 @@ def test_a_scrape_is_held_against_node_exporters() -> None:
     part = exporter.part(figures)
     assert part.tables[0].rows[0] == ("10 peers", "0.10", "0.10", "0.10", "1.50", "1.00", "2.00")
     assert [row[1] for row in part.tables[1].rows] == ["1.00", "2.00"]
-    assert [goal.met for goal in part.goals] == [True, True, False]
+    # The slowest is node_exporter's tenth and takes a millisecond; one was not answered.
+    assert [goal.met for goal in part.goals] == [True, True, True, False]
 
 
-@pytest.mark.parametrize(("cpu", "met"), [(1.2, True), (6.0, False)])
+@pytest.mark.parametrize(("cpu", "met"), [(1.1, True), (1.3, False)])
 def test_a_daemon_is_held_against_a_share_of_one_core(cpu: float, met: bool) -> None:
     """Over two minutes."""
 
     def over(cpu: float, mib: float) -> list[Spent]:
         return [run(cpu, 120.0, mib, own=cpu, rss=mib, dials=2)]
 
-    jobs = {daemon.AS_IT_IS: over(9.0, 40), daemon.QUIET: over(cpu, 30)}
+    jobs = {
+        daemon.AS_IT_IS: over(9.0, 40),
+        daemon.QUIET: over(cpu, 30),
+        daemon.SERVING: over(0.1, 31),
+    }
     node = {daemon.NODE_EXPORTER: over(0.5, 20)}
     part = daemon.part({"1000": jobs, daemon.NODE_EXPORTER: node})
     assert part.goals[0].met is met and part.goals[0].measured == f"{cpu / 120:.2%}"
+    assert [goal.met for goal in part.goals[1:]] == [True, False]  # 40 of 60 MiB, 31 of 30
     assert part.tables[0].rows[0] == ("1000", daemon.AS_IT_IS, "18.0", "2.00", "2.00", "2")
 
 

@@ -31,7 +31,7 @@ NOVAS = (
     *("/var/lib/nova/.ssh/id_ed25519", "/var/lib/nova/.ssh/authorized_keys"),
     *("/etc/ssh/ssh_known_hosts.nova", "/etc/ssh/ssh_config.d/50-resize-agent.conf"),
 )
-FOREIGN = "# a line of somebody else's\n"
+FOREIGN = "# a line that is not ours\n"
 DIAL = "ssh -o BatchMode=yes 10.99.0.12 true"
 
 
