@@ -17,8 +17,9 @@ from agent.document import DocumentError
 from agent.exit_status import CANNOT_TELL, READY, Refusal
 from agent.formats.escape import visible
 from agent.host import CannotStart, Host, notify
+from agent.looked import Dialled, Looked, weighed, weighed_again, with_dials
 from agent.model import Report
-from agent.pipeline import Dialled, Looked, Request
+from agent.pipeline import Request
 from agent.rota import Rota
 from agent.settings import Settings
 from agent.signals import Signals
@@ -153,8 +154,8 @@ class _Watch:
         looked = pipeline.look(self.host, self.want)
         self._alive()
         mine = tuple(kept.attempt for kept in self.rota.mine)
-        looked = pipeline.with_dials(looked, Dialled((), mine, self.rota.resolved))
-        self.looked = pipeline.weighed(looked, self.want, self.rota.kept)
+        looked = with_dials(looked, Dialled((), mine, self.rota.resolved))
+        self.looked = weighed(looked, self.want, self.rota.kept)
         if self.told is None:
             self.manager.tell("READY=1", "STATUS=first look at this host done; dialling peers")
         _, again = self._dial(self.looked, itself=True)
@@ -185,7 +186,7 @@ class _Watch:
             met = pipeline.dial(self.host, self.want, self._request(), snapshot, peers, limit)
             self._alive()
             turned = self.rota.enter(looked, peers, met, now)
-            self.looked = pipeline.weighed_again(looked, self.want, self.rota.kept, self.host.now())
+            self.looked = weighed_again(looked, self.want, self.rota.kept, self.host.now())
         # What the dials took has passed of it already.
         return turned, turn.again - now - (time.monotonic() - asked)
 
@@ -193,7 +194,7 @@ class _Watch:
         if self.looked is None or self.signals.stop.is_set():
             return
         mine = self.rota.itself(self.looked, self.host.now().timestamp())
-        looked = pipeline.with_dials(self.looked, Dialled((), mine, self.rota.resolved))
+        looked = with_dials(self.looked, Dialled((), mine, self.rota.resolved))
         report = pipeline.report(self.host, self.want, self._request(), self.started, looked)
         if report.interrupted:
             return

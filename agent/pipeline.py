@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Optional
 
 from agent import checks, plan, probes, schedule, state, verdict
 from agent.formats import prune
 from agent.host import Host
+from agent.looked import Dialled, Looked, own_name, weighed, with_dials
 from agent.model import (
-    Attempt,
     Check,
     CheckResult,
-    NovaConfig,
     Plan,
     Record,
     Report,
@@ -26,7 +25,6 @@ from agent.model import (
     Snapshot,
     StepResult,
     Unreadable,
-    frozen,
 )
 from agent.observe import observe
 from agent.settings import Settings
@@ -56,30 +54,6 @@ class Request:
     progress: Callable[[int, int], None] = _silent
     stop: threading.Event = field(default_factory=threading.Event)
     config_error: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class Looked:
-    """This host as it is, and what earlier dials are still worth; `facts` by peer as `probes.facts` has them.
-
-    `judged` is what every check said of `snapshot`; () where nobody asked them, or something was added that they look at.
-    """
-
-    snapshot: Snapshot
-    peers: tuple[Record, ...]  # without those that are ignored
-    facts: Mapping[str, str] = field(default_factory=dict)
-    facts_here: str = ""
-    worth: probes.Worth = probes.Worth({}, {})
-    judged: tuple[CheckResult, ...] = ()
-
-
-@dataclass(frozen=True)
-class Dialled:
-    """What dials met."""
-
-    peers: tuple[Attempt, ...] = ()
-    itself: tuple[Attempt, ...] = ()
-    resolved: Mapping[str, bool] = field(default_factory=dict)
 
 
 def check(host: Host, want: Settings, request: Request) -> Report:
@@ -196,31 +170,6 @@ def look(host: Host, want: Settings) -> Looked:
     return Looked(snapshot, tuple(r for r in known if r.name not in want.peers_ignore))
 
 
-def own_name(snapshot: Snapshot) -> str:
-    nova = snapshot.nova
-    return nova.host if isinstance(nova, NovaConfig) else snapshot.host.name.lower()
-
-
-def weighed(looked: Looked, want: Settings, kept: Mapping[str, probes.Kept]) -> Looked:
-    """What is kept of earlier dials, held against the host as it is now."""
-    snapshot = looked.snapshot
-    # Every check counts here, also those that a run leaves out.
-    predicted = checks.evaluate(checks.catalogue(), snapshot, want)
-    facts = probes.facts(snapshot, predicted, looked.peers)
-    here = probes.facts_here(snapshot, predicted)
-    known = replace(looked, facts=facts, facts_here=here, judged=predicted)
-    return weighed_again(known, want, kept, snapshot.taken_at)
-
-
-def weighed_again(
-    looked: Looked, want: Settings, kept: Mapping[str, probes.Kept], now: datetime
-) -> Looked:
-    """The same with dials made since."""
-    hosts = len(looked.snapshot.records.peers(own_name(looked.snapshot))) + 1
-    horizon = 2 * schedule.sweep_seconds(hosts, want.interval)
-    return replace(looked, worth=probes.worth(kept, looked.facts, looked.peers, now, horizon))
-
-
 def _chosen(
     looked: Looked, want: Settings, request: Request, kept: Mapping[str, probes.Kept]
 ) -> tuple[Record, ...]:
@@ -263,22 +212,6 @@ def dial(
     limits = rounds.Limits(request.peer_timeout, limit, want.probe_parallel, request.stop)
     dials, itself = rounds.dial_all(host, snapshot, peers, limits, request.progress)
     return Dialled(dials, itself, rounds.resolved(host, peers, limits))
-
-
-def with_dials(looked: Looked, dialled: Dialled) -> Looked:
-    """Fresh dials, and of the others those that still count."""
-    fresh = {attempt.name for attempt in dialled.peers}
-    older = (k.attempt for name, k in looked.worth.counting.items() if name not in fresh)
-    before = looked.snapshot
-    # No check looks at the dials to peers: verdict does.
-    same = before.self_dials == dialled.itself and before.resolved == dialled.resolved
-    snapshot = replace(
-        before,
-        dials=(*dialled.peers, *older),
-        self_dials=dialled.itself,
-        resolved=frozen(dialled.resolved),
-    )
-    return replace(looked, snapshot=snapshot, judged=looked.judged if same else ())
 
 
 def report(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from agent import probes, schedule
+from agent.looked import Dialled, Looked, own_name
 from agent.model import Attempt, Record
-from agent.pipeline import Dialled, Looked, own_name
 from agent.probes import Kept
 from agent.schedule import Pair, Turn
 from agent.settings import Settings

@@ -54,12 +54,13 @@ from datetime import timedelta
 from agent import pipeline, probes, state
 from agent.configuration import load
 from agent.host import Host
+from agent.looked import weighed
 from agent.model import Attempt
 from agent.probes import Kept
 
 host = Host()
 want = load(host, None)
-looked = pipeline.weighed(pipeline.look(host, want), want, {})
+looked = weighed(pipeline.look(host, want), want, {})
 stages = ("resolve", "connect", "banner", "host_key", "auth", "shell", "directory", "copy")
 kept = {}
 for number, each in enumerate(looked.peers):
@@ -71,7 +72,8 @@ state.save(host, state.PROBES, probes.dump(kept))
 WITHOUT_DIALS = """
 import sys
 from agent import cli, pipeline
-pipeline.dial = lambda *_: pipeline.Dialled()
+from agent.looked import Dialled
+pipeline.dial = lambda *_: Dialled()
 sys.exit(cli.main(["daemon"]))
 """
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from agent import daemon, pipeline
+from agent import daemon
 from agent.host import Host, notify
-from agent.pipeline import Looked
+from agent.looked import Looked, weighed
 from agent.settings import Settings
 from agent.signals import Signals
 from tests.host.ground import ground, needs_root
@@ -265,7 +265,7 @@ def a_watch(root: Path, signals: Signals) -> daemon._Watch:
     (root / "var").mkdir()
     host, want = Host(str(root)), Settings()
     watch = daemon._Watch(host, want, daemon.Options(), signals, notify.Manager())
-    watch.looked = pipeline.weighed(Looked(a_host(), ()), want, {})
+    watch.looked = weighed(Looked(a_host(), ()), want, {})
     return watch
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agent import checks, pipeline, probes, verdict
 from agent.host import Host
-from agent.pipeline import Dialled, Looked, Request
+from agent.looked import Dialled, Looked, weighed, with_dials
+from agent.pipeline import Request
 from agent.settings import Settings
 from tests.hosts import a_host, a_peer, an_attempt
 
@@ -15,13 +16,13 @@ PEERS = [a_peer(f"compute{n}") for n in (2, 3)]
 
 def a_look(**changes: object) -> Looked:
     snapshot = a_host(peers=PEERS, **changes)
-    return pipeline.weighed(Looked(snapshot, tuple(PEERS)), WANT, {})
+    return weighed(Looked(snapshot, tuple(PEERS)), WANT, {})
 
 
 def test_what_the_checks_said_is_used_again_where_only_peers_were_dialled() -> None:
     seen = a_look()
     dialled = Dialled((an_attempt(name="compute2"),), seen.snapshot.self_dials)
-    after = pipeline.with_dials(seen, dialled)
+    after = with_dials(seen, dialled)
     assert after.judged == seen.judged
     anew = checks.evaluate(checks.catalogue(), after.snapshot, WANT)
     report = pipeline.report(Host(), WANT, ALL, 0.0, after)
@@ -30,7 +31,7 @@ def test_what_the_checks_said_is_used_again_where_only_peers_were_dialled() -> N
 
 def test_a_new_dial_to_itself_is_judged_anew() -> None:
     refused = an_attempt(name="compute1", stage="auth", reason="permission_denied", passed=())
-    after = pipeline.with_dials(a_look(), Dialled((), (refused,)))
+    after = with_dials(a_look(), Dialled((), (refused,)))
     assert after.judged == ()
     report = pipeline.report(Host(), WANT, ALL, 0.0, after)
     assert report.ready is False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent import checks, pipeline, probes
+from agent import checks, probes
+from agent.looked import Dialled, Looked, weighed
 from agent.model import Attempt, Snapshot
-from agent.pipeline import Dialled, Looked
 from agent.rota import Rota
 from agent.settings import Settings
 from tests.hosts import NOW, a_host, a_peer, an_attempt
@@ -27,7 +27,7 @@ DENIED = {"stage": "auth", "reason": "permission_denied"}
 def looked(rota: Rota, snapshot: Snapshot | None = None, *ignored: str) -> Looked:
     seen = snapshot or a_host(peers=PEERS, self_dials=())
     peers = tuple(r for r in seen.records.peers("compute1") if r.name not in ignored)
-    return pipeline.weighed(Looked(seen, peers), WANT, rota.kept)
+    return weighed(Looked(seen, peers), WANT, rota.kept)
 
 
 def dialled(rota: Rota, *attempts: Attempt, now: float = T) -> Looked:
