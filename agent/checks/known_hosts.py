@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple, Optional
 
-from agent.formats import host_key_files, known_hosts
+from agent.formats import host_key_files, host_key_verdict, known_hosts
 from agent.formats.access import unseen
 from agent.formats.closed import closed_directory, describe, handed_back
 from agent.formats.ground import client_side
@@ -36,9 +36,9 @@ from agent.settings import Settings
 _SUBJECT = "known_hosts"
 _LENIENT = ("no", "off", "false")
 _REASONS = {
-    known_hosts.UNKNOWN: "host_key_unknown",
-    known_hosts.CHANGED: "host_key_changed",
-    known_hosts.REVOKED_KEY: "host_key_revoked",
+    host_key_verdict.UNKNOWN: "host_key_unknown",
+    host_key_verdict.CHANGED: "host_key_changed",
+    host_key_verdict.REVOKED_KEY: "host_key_revoked",
 }
 
 
@@ -62,8 +62,8 @@ class _Asked(NamedTuple):
     port: int
     closed: bool
 
-    def verdict(self, name: str, peer: Record) -> known_hosts.HostKeyVerdict:
-        return known_hosts.verdict(self.view.known, name, peer.host_keys, self.algorithms)
+    def verdict(self, name: str, peer: Record) -> host_key_verdict.HostKeyVerdict:
+        return host_key_verdict.verdict(self.view.known, name, peer.host_keys, self.algorithms)
 
 
 class _Look(NamedTuple):
@@ -125,18 +125,18 @@ class _Look(NamedTuple):
     def _address(self, peer: Record, client: ClientConfig, asked: _Asked) -> Finding:
         name = _dialled(self.snapshot, client, peer.address)
         said = asked.verdict(name, peer)
-        if said.state == known_hosts.KNOWN:
+        if said.state == host_key_verdict.KNOWN:
             return passed(peer.name, f"{name} is known by {said.file}:{said.line}", peer=peer.name)
-        if said.state == known_hosts.CA_ONLY:
+        if said.state == host_key_verdict.CA_ONLY:
             text = (
                 f"{name} is vouched for by a certificate authority only, which a dial has to show"
             )
             return unknown(peer.name, "not_observed", text, peer=peer.name)
-        if said.state == known_hosts.UNKNOWN and asked.closed:
+        if said.state == host_key_verdict.UNKNOWN and asked.closed:
             text = f"whether {name} is known cannot be seen while its file is closed to nova"
             return skipped(peer.name, text, peer=peer.name)
         reason = _REASONS[said.state]
-        if said.state == known_hosts.UNKNOWN and not said.key_type:
+        if said.state == host_key_verdict.UNKNOWN and not said.key_type:
             reason = "host_key_algorithms"
         strict = client.one("stricthostkeychecking", "ask")
         lenient = strict in _LENIENT or (strict == "accept-new" and reason == "host_key_unknown")
@@ -152,7 +152,7 @@ class _Look(NamedTuple):
 
     def _names(self, peer: Record, asked: _Asked) -> Iterator[Finding]:
         names = lookup_names((peer.name, *peer.names), asked.port)
-        lacking = [n for n in names if asked.verdict(n, peer).state == known_hosts.UNKNOWN]
+        lacking = [n for n in names if asked.verdict(n, peer).state == host_key_verdict.UNKNOWN]
         if lacking and not asked.closed:
             text = f"no line for {', '.join(lacking)}, expected one for each name of {peer.name}"
             remedy = None if self.fix else _by_hand(",".join(lacking), peer)
@@ -250,7 +250,7 @@ def _port(client: ClientConfig) -> int:
     return int(text) if text.isdigit() else known_hosts.SSH_PORT
 
 
-def _told(name: str, reason: str, said: known_hosts.HostKeyVerdict, peer: Record) -> str:
+def _told(name: str, reason: str, said: host_key_verdict.HostKeyVerdict, peer: Record) -> str:
     where = f"{said.file}:{said.line}"
     port = "" if peer.port == 22 or name.endswith(f":{peer.port}") else f" (its sshd: {peer.port})"
     return {

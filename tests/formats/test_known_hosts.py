@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.formats import known_hosts as kh
+from agent.formats.host_key_verdict import HostKeyVerdict, verdict
 from agent.model import PublicKey
 
 needs_keygen = pytest.mark.skipif(
@@ -67,7 +68,7 @@ def text(*lines: str) -> bytes:
 def judged(
     name: str, *lines: str, keys: Sequence[PublicKey] = SERVER, algorithms: Sequence[str] = MODERN
 ) -> tuple[str, int]:
-    said = kh.verdict(kh.KnownHosts.of([("f", text(*lines))]), name, keys, algorithms)
+    said = verdict(kh.KnownHosts.of([("f", text(*lines))]), name, keys, algorithms)
     return said.state, said.line
 
 
@@ -294,7 +295,7 @@ def test_one_right_line_is_enough() -> None:
 def test_a_right_line_in_another_file_is_enough() -> None:
     known = kh.KnownHosts.of([("user", text(f"h {ED_OLD.line}")), ("global", text(f"h {ED.line}"))])
 
-    assert kh.verdict(known, "h", SERVER, MODERN) == kh.HostKeyVerdict(
+    assert verdict(known, "h", SERVER, MODERN) == HostKeyVerdict(
         "known", "global", 1, "ssh-ed25519"
     )
 
@@ -356,13 +357,13 @@ def test_the_usual_port_is_never_written_in_brackets() -> None:
 def test_nothing_in_common_is_unknown_without_a_key_type(algorithms: tuple[str, ...]) -> None:
     known = kh.KnownHosts.of([("f", text(f"h {ED.line}"))])
 
-    assert kh.verdict(known, "h", SERVER, algorithms) == kh.HostKeyVerdict("unknown")
+    assert verdict(known, "h", SERVER, algorithms) == HostKeyVerdict("unknown")
 
 
 def test_the_type_negotiated_is_told() -> None:
     known = kh.KnownHosts.of([("f", text(f"h {RSA_OLD.line}"))])
 
-    assert kh.verdict(known, "h", SERVER, MODERN).key_type == "ssh-rsa"
+    assert verdict(known, "h", SERVER, MODERN).key_type == "ssh-rsa"
 
 
 # What we write

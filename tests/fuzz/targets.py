@@ -15,6 +15,7 @@ from agent.document import DocumentError, load
 from agent.formats import (
     authorized_keys,
     certificate,
+    host_key_verdict,
     inventory,
     keys,
     known_hosts,
@@ -125,8 +126,8 @@ def _foreign_survive(before: bytes, after: bytes, ours: Iterable[bytes]) -> None
 def known_host_keys(data: bytes) -> None:
     assert len(known_hosts.parse(data)) + len(known_hosts.malformed(data)) <= data.count(b"\n") + 1
     index = known_hosts.KnownHosts.of([("F", data)])
-    known_hosts.verdict(index, "compute2", [a_key("host compute2")], TYPES)
-    known_hosts.verdict(index, "[10.100.0.2]:2222", [a_key("host compute2")], TYPES)
+    host_key_verdict.verdict(index, "compute2", [a_key("host compute2")], TYPES)
+    host_key_verdict.verdict(index, "[10.100.0.2]:2222", [a_key("host compute2")], TYPES)
     assert isinstance(HOST.nova, NovaConfig)
     wanted = trust.host_trust(HOST, HOST.nova)
     wanted.outdated(data)
