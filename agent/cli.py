@@ -64,7 +64,8 @@ def _exporter(arguments: argparse.Namespace) -> int:
 
 
 def _on_host(arguments: argparse.Namespace) -> int:
-    from agent.host import CannotStart, Locked
+    from agent.host import CannotStart
+    from agent.state import Locked
 
     try:
         if arguments.command == "daemon":

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
-from agent.host import CannotStart, Host, Locked
+from agent.host import CannotStart, Host
 from agent.host.descend import parent_of
 from agent.model import Fixes
 from agent.settings import STATE
@@ -31,6 +31,10 @@ FIXES = STATE / "fixes.json"
 _KEPT = 50  # files in backups/, the newest
 _LARGEST = 32 << 20  # bytes; 5000 peers need about two million
 _FLOCK = "hhqqi"  # struct flock of fcntl(2) on Linux: type, whence, start, length, pid
+
+
+class Locked(OSError):
+    """Another agent has the lock; `args[0]` says which."""
 
 
 @contextmanager

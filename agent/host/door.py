@@ -29,14 +29,8 @@ from agent.host.files import MAX_CONTENT, Seen
 from agent.host.programs import Completed
 from agent.model import Absent, Account, File, Seat, Unreadable
 
-# /tmp may be full, or closed to nova, which Nova's own copy would not notice.
-_SCRATCH = ("/run", "/tmp", "/var/tmp")
 _LEAST = 0.1  # seconds; what is asked when the time is up fails at once and says so
 _LOOK_TIMEOUT = 20.0  # seconds for one batch of looks; a dead NFS server must not hang the agent
-
-
-class Locked(OSError):
-    """Another `agent --fix` is at work on this host."""
 
 
 class CannotStart(OSError):
@@ -241,13 +235,6 @@ class Host:
         """A file of proc(5) about what processes here see: `mountinfo`, `net/tcp`."""
         return self.outside.file(PurePosixPath(f"/proc/{self._pid}/{name}"))
 
-    def owner_of_process(self, pid: int) -> Optional[int]:
-        """Its real uid, None where it is gone (proc_pid_status(5))."""
-        seen = self.outside.file(PurePosixPath(f"/proc/{pid}/status"))
-        text = (seen.content or b"") if isinstance(seen, File) else b""
-        uids = [line.split() for line in text.splitlines() if line.startswith(b"Uid:")]
-        return int(uids[0][1]) if uids and len(uids[0]) > 1 else None
-
     def changed(self, path: PurePosixPath) -> Optional[float]:
         """When what is at `path` was written last (seconds since 1970); None where nothing is to be seen there."""
         try:
@@ -284,10 +271,10 @@ class Host:
         from agent.host import scratch  # with a dial or a fix alone
 
         if self.seat is None:
-            with scratch.directory(_SCRATCH) as made:
+            with scratch.directory(scratch.PARENTS) as made:
                 yield made
             return
-        there = str(self.act(scratch.make, _SCRATCH))
+        there = str(self.act(scratch.make, scratch.PARENTS))
         try:
             yield there
         finally:

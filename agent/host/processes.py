@@ -35,6 +35,16 @@ def started(pid: int) -> Optional[float]:
         return None
 
 
+def owner(pid: int) -> Optional[int]:
+    """Its real uid, None where it is gone (proc_pid_status(5))."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as stream:
+            uids = next((line.split() for line in stream if line.startswith(b"Uid:")), [])
+    except OSError:
+        return None
+    return int(uids[1]) if len(uids) > 1 else None
+
+
 def executable(pid: int) -> str:
     """The program file a process runs (proc_pid_exe(5)); "" where that cannot be seen.
 

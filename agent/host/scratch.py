@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+# /tmp may be full, or closed to nova, which Nova's own copy would not notice.
+PARENTS = ("/run", "/tmp", "/var/tmp")
 _PREFIX = "resize-agent-"
 _OLD = 3600.0  # seconds
 

@@ -9,7 +9,7 @@ from typing import Optional, Union
 
 from agent import profiles
 from agent.formats import ssh_output
-from agent.host import Host
+from agent.host import Host, processes
 from agent.model import Absent, Account, File, Layout, Seat, Unreadable
 from agent.observe import accounts, nova, server
 from agent.profiles import Dwelling, Evidence
@@ -78,7 +78,7 @@ def _sshds(host: Host) -> Iterator[Dwelling]:
     """Those that root runs, in containers that share this host's network."""
     _, found = _whereabouts(host, "sshd")
     for each in found:
-        if each.trouble or host.owner_of_process(each.seat.pid) != 0:
+        if each.trouble or processes.owner(each.seat.pid) != 0:
             continue
         yield Dwelling(each.seat, "", server.ports(host.at(each.seat)))
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Optional, Union
 
 from agent.formats import nova_conf
-from agent.host import Host
+from agent.host import Host, processes
 from agent.model import Absent, Account, File, NovaConfig, Unreadable
 from agent.settings import Settings
 
@@ -56,7 +56,7 @@ def _running(
     """(pid, command line) of nova-compute; anybody can call a process that, so it must be nova's own or root's."""
     if not host.live or not isinstance(account, Account):
         return None
-    found = (p for p in host.processes(PROGRAM) if host.owner_of_process(p[0]) in (account.uid, 0))
+    found = (p for p in host.processes(PROGRAM) if processes.owner(p[0]) in (account.uid, 0))
     return next(found, None)
 
 

@@ -120,7 +120,7 @@ def _daemon(host: Host) -> Optional[tuple[int, list[str]]]:
     for pid, argv in host.processes("sshd"):
         # Anybody can call a process sshd: only root's own, running that very program as far as that can be seen, is asked
         # what it was started with.
-        if host.owner_of_process(pid) != 0 or processes.executable(pid) not in (str(SSHD), ""):
+        if processes.owner(pid) != 0 or processes.executable(pid) not in (str(SSHD), ""):
             continue
         words = " ".join(argv).partition("[listener]")[0].split()
         if words and ("[listener]" in " ".join(argv) or words[0].endswith("sshd")):
