@@ -54,7 +54,7 @@ def parse_public(text: str) -> Optional[PublicKey]:
     if not text.isprintable():
         return None
     key = read(text.strip(" ").encode("utf-8"))
-    return key if key is not None and text.split()[0] == key.type else None
+    return key if key is not None and text.split(maxsplit=1)[0] == key.type else None
 
 
 def read(text: bytes) -> Optional[PublicKey]:

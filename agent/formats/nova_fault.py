@@ -123,7 +123,7 @@ def _executed(text: str) -> Optional[Fault]:
     for match in _COMMAND.finditer(text):
         command = parse(match[1])
         if command is not None:
-            return _failed(command, text[match.end() :].split("\nCommand:")[0], labelled=True)
+            return _failed(command, text[match.end() :].partition("\nCommand:")[0], labelled=True)
     quoted = _QUOTED_COMMAND.search(text)
     command = parse(quoted[1]) if quoted else None
     if quoted is None or command is None:

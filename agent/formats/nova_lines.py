@@ -72,8 +72,8 @@ def records(texts: Iterable[str]) -> Iterator[Record]:
     """Complete records.  Those of several processes may be interleaved line by line behind syslog."""
     open_ones: OrderedDict[tuple[str, str], Record] = OrderedDict()
     last = ("", "")
-    for line in texts:
-        line = _COLOUR.sub("", line)
+    for text in texts:
+        line = _COLOUR.sub("", text)
         if line.startswith("{"):
             told = _json(line)
             if told is not None:
