@@ -17,6 +17,7 @@ from agent.formats import record
 from agent.model import Record, Storage
 from agent.options import parser
 from agent.settings import Settings, parse, shown
+from tests.hosts import a_peer
 
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
 PAGES = sorted((PACKAGING / "man").iterdir())
@@ -185,3 +186,13 @@ def test_what_has_no_default_is_said_to_be_an_example():
         word = f"#  {key.split('.')[1]}:"
         found = [n for n, line in enumerate(lines) if line.startswith(word)]
         assert found and all("Not set; an example" in lines[at - 1] for at in found)
+
+
+def test_the_recipe_for_a_fleet_finds_the_name_in_a_record(tmp_path: Path):
+    """docs/install.md; tests/ansible/test_recipe.py runs the whole of it on hosts, and takes its time."""
+    [command] = re.findall(
+        r"\$\((sed -n .*? new)\)", (PACKAGING.parent / "docs/install.md").read_text()
+    )
+    (tmp_path / "new").write_text(record.render(a_peer("compute-2.example.org")))
+    found = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert found.stdout == "compute-2.example.org\n"
