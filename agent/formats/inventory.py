@@ -23,7 +23,7 @@ def read(
     for path, data in texts:
         name = path.stem.lower()
         if isinstance(data, Unreadable):
-            problems.append(RecordProblem("record_invalid", str(path), data.reason, name))
+            problems.append(_unread(path, data.reason))
             continue
         parsed = one.parse(path, data, () if name == own else networks)
         if isinstance(parsed, Record):
@@ -52,6 +52,13 @@ def _settled(
             problems.append(_claims_ours(claim, foreign[0]))
     good = tuple(sorted((r for r in found if r.path not in bad), key=lambda r: r.name))
     return Records(good, tuple(problems), tuple(r for r in found if r.path in bad))
+
+
+def _unread(path: PurePosixPath, why: str) -> RecordProblem:
+    """One record, or the directory of them all: then nobody knows who is in there."""
+    if path.suffix == ".yaml":
+        return RecordProblem("record_invalid", str(path), why, path.stem.lower())
+    return RecordProblem("not_observed", str(path), why)
 
 
 def _conflict(claim: str, record: Record, claimants: list[Record]) -> RecordProblem:

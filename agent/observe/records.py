@@ -15,8 +15,10 @@ _MOST_NAMES = 16
 
 
 def texts(host: Host) -> list[tuple[PurePosixPath, Union[bytes, Unreadable]]]:
-    """Every `NAME.yaml`; what cannot be read or is too large says so itself."""
+    """Every `NAME.yaml`; what cannot be read or is too large says so itself, the directory too."""
     names = host.names(PEERS)
+    if isinstance(names, Unreadable):
+        return [(PEERS, names)]
     found = names if isinstance(names, tuple) else ()
     paths = [PEERS / n for n in found if n.endswith(".yaml") and not n.startswith(".")]
     return [(path, _text(host, path)) for path in paths]

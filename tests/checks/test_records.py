@@ -29,6 +29,12 @@ def test_no_peer_is_a_warning():
     assert evaluate(peers=[OWN])[0] == (Outcome.WARN, "no_peers", None)
 
 
+def test_records_that_cannot_be_read_are_not_no_records():
+    problem = RecordProblem("not_observed", "/etc/resize-agent/peers.d", "Permission denied")
+    found = evaluate(records=Records((), (problem,)))
+    assert found == [(Outcome.WARN, "not_observed", None), (Outcome.SKIP, None, None)]
+
+
 def test_a_record_that_cannot_be_used_is_a_warning_about_its_host():
     problem = RecordProblem("record_conflict", "c3.yaml:4", "claims compute2's address", "compute3")
     found = evaluate(records=Records((a_peer("compute2"),), (problem,)))

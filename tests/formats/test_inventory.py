@@ -50,6 +50,12 @@ def test_one_bad_file_blocks_nobody_and_is_named_with_its_line() -> None:
     ]
 
 
+def test_a_directory_that_cannot_be_read_is_told_and_is_no_hosts() -> None:
+    closed = (PurePosixPath("/etc/resize-agent/peers.d"), Unreadable("Permission denied"))
+    [problem] = read(closed).problems
+    assert (problem.reason, problem.where, problem.name) == ("not_observed", str(closed[0]), None)
+
+
 def conflict(first: Record, second: Record) -> Records:
     """Both are out, both are named, a third is not concerned."""
     found = read(file_of(first), file_of(second), file_of(a_peer("compute9")))

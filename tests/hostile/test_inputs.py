@@ -99,6 +99,14 @@ def test_a_record_that_is_no_such_file_is_told(name: str, root: Path) -> None:
     assert isinstance(text, Unreadable) and text.reason.isprintable()
 
 
+def test_a_directory_of_records_that_cannot_be_read_is_not_an_empty_one(root: Path) -> None:
+    peers = root / "etc/resize-agent/peers.d"
+    peers.rmdir()
+    peers.symlink_to(peers.name)
+    [(path, text)] = records.texts(Host(str(root)))
+    assert path.name == "peers.d" and isinstance(text, Unreadable)
+
+
 ENVIRONMENTS = {
     "plain": ({"OS_DEFAULT__MY_IP": "10.0.0.1"}, {"OS_DEFAULT__MY_IP": "10.0.0.1"}),
     "none": ({}, {}),
