@@ -28,12 +28,8 @@ from agent.settings import Settings
 # Findings about a peer that no dial can disprove: everything "works" and the disk is lost or somewhere else.
 _SILENT = (Impact.WRONG_DISK, Impact.DISK_LOSS, Impact.ERROR_DESTINATION)
 _PREDICTED = (Outcome.FAIL, Outcome.UNKNOWN)
-_BY_SSHD = (
-    "sshd",
-    "authorized_keys",
-    "strict_modes",
-    "account",
-)  # predicted from what sshd -T says
+# Checks that predict from what sshd -T says.
+_BY_SSHD = ("sshd", "authorized_keys", "strict_modes", "account")
 _NOVA_WAITS = "; Nova, which has no limit of its own, would wait minutes and then give up"
 # From the login on it is the peer that answers.
 _AT_THE_PEER = ("auth", "shell", "directory", "copy")
@@ -140,7 +136,8 @@ def rows(
     chosen: frozenset[str],
 ) -> tuple[PeerRow, ...]:
     """One row for each peer known: what a dial from here met, or why there was none."""
-    own = snapshot.nova.host if isinstance(snapshot.nova, NovaConfig) else snapshot.host.name
+    nova = snapshot.nova
+    own = nova.host if isinstance(nova, NovaConfig) else snapshot.host.name.lower()
     found = tuple(results)
     dials = {attempt.name: attempt for attempt in snapshot.dials}
     silent = _silent(found)

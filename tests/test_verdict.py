@@ -18,6 +18,7 @@ from agent.model import (
     Records,
     Role,
     Snapshot,
+    Unreadable,
 )
 from agent.reasons import REASONS, Impact, Side, Stage
 from agent.settings import Settings
@@ -304,3 +305,9 @@ def test_a_client_that_hangs_over_a_key_is_told_by_what_is_known_of_the_key() ->
 def test_of_a_peer_that_does_not_answer_it_is_said_that_nova_would_wait_minutes() -> None:
     found = row(failed_at("connect", "connect_timeout"))
     assert "Nova" in found.message and "would wait minutes" in found.message
+
+
+def test_this_host_is_no_peer_of_its_own_where_nova_does_not_say_its_name() -> None:
+    own = a_peer("compute1")
+    host = a_host(peers=[own], host={"name": "Compute1"}, nova=Unreadable("no nova.conf"))
+    assert verdict.rows(host, (), Settings(), {}, frozenset()) == ()
