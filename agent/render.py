@@ -227,8 +227,9 @@ def _applied(report: Report, style: Style) -> Iterator[str]:
     for result in report.applied:
         colour = "green" if result.result is Result.DONE else "red"
         word = style.paint(result.result.value, colour)
-        yield f"  {word}: {visible(describe(result.step.action), _LIMIT)}"
-        if result.message not in ("", "made"):
+        told = describe(result.step.action)
+        yield f"  {word}: {visible(told, _LIMIT)}"
+        if result.message != "made" and result.message not in told:
             yield from _indented(visible(result.message, _LIMIT), "        ")
         if style.diffs:
             yield from (f"    {line}" for line in diff(result.step.action).splitlines())
