@@ -32,7 +32,7 @@ IMPACTS: dict[Impact, tuple[str, str]] = {
     ),
     Impact.ERROR_RUNNING: (
         "The guest keeps running, but Nova sets it to ERROR.",
-        "Look that the guest runs; then `openstack server set --state active` is safe in this class only.",
+        "Check on the source that the guest runs (virsh list), then `openstack server set --state active`: safe in this class only.",
     ),
     Impact.ERROR_STOPPED: (
         "The guest has been powered off and stays in ERROR on the source.",
@@ -46,7 +46,7 @@ IMPACTS: dict[Impact, tuple[str, str]] = {
     ),
     Impact.HANG: (
         "Nova has no time limit of its own: the resize stays in `resize_migrating`.",
-        "Look whether the copy still runs on the source before you do anything; a hard reboot beside a running copy loses the disk.",
+        "See whether the copy still runs on the source before you do anything: a hard reboot beside a running copy loses the disk.",
     ),
     Impact.WRONG_DISK: (
         "Nothing fails: the guest comes up on the destination with a BLANK disk and the resize waits to be confirmed.",
@@ -94,9 +94,7 @@ def _reason(reason: Reason) -> str:
     else:
         lines += _pair("what Nova does", "nothing by itself: this alone fails no resize")
     if reason.stage is not None:
-        lines += _pair(
-            "shown by", f"a dial that passes the stage {reason.stage.value} disproves it"
-        )
+        lines += _pair("disproved by", f"a dial that passes the stage {reason.stage.value}")
     return "\n".join(lines) + "\n"
 
 

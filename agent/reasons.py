@@ -184,7 +184,7 @@ read_only | the file system of the instances directory is read-only | find out w
 directory_denied | nova may not make a directory in the instances directory | chown nova:nova that directory on that host
 [here - -]
 little_room | less room than the site's threshold where instances live | free room before a large guest arrives
-stale_resize | an earlier resize left its directory behind | look whether its guest still needs it before you remove it
+stale_resize | an earlier resize left its directory behind | see whether its guest still needs it before you remove it
 storage_differs | the instances directories of two hosts are of different kinds | make sure that shared storage is mounted on both
 [here disk_loss -]
 undeletable_resize | an earlier resize left a directory that nova cannot remove: the next failed resize of that guest loses its disk | give it back to nova or move it away, after a look at what it holds

@@ -20,7 +20,7 @@ LEAVES: dict[State, str] = {
     State.DISK_LOSS: "The guest is powered off and in ERROR, and Nova's own clean-up may have DELETED its disk.",
     State.HANG: "Nova has no time limit: the resize is still going on or hangs. Up to mkdir the guest runs; from the copy on it is powered off.",
     State.HARMLESS: "Nothing: by itself this fails no resize.",
-    State.UNKNOWN: "The text does not tell. `openstack server show {guest}`: ACTIVE or SHUTOFF as before is a rollback; ERROR needs a look whether it runs"
+    State.UNKNOWN: "The text does not tell. `openstack server show {guest}`: ACTIVE or SHUTOFF as before is a rollback; with ERROR, see whether it runs"
     " (virsh list) and where its disk is.",
 }
 
@@ -30,13 +30,13 @@ RECOVERY: dict[State, tuple[str, ...]] = {
         "Left over on {destination}: perhaps an empty {dir}, or a *.tmp in it: rmdir it once `ls -la` shows nothing else.",
     ),
     State.ERROR_RUNNING: (
-        "First look on {source} that the guest runs: virsh list --all",
+        "First check on {source} that the guest runs: virsh list --all",
         "Then `openstack server set --state active {guest}`: safe in this state only, because nothing was stopped or moved."
         " (A hard reboot works too and costs an outage.)",
     ),
     State.ERROR_STOPPED: (
-        "First look on {source}: no copy still runs (pgrep -af {guest}), {dir}/disk exists, {dir}_resize does NOT, and"
-        " `qemu-img check {dir}/disk` is content.",
+        "First check on {source}: no copy still runs (pgrep -af {guest}), {dir}/disk exists, {dir}_resize does NOT, and"
+        " `qemu-img check {dir}/disk` finds no errors.",
         "Then `openstack server reboot --hard {guest}`, straight from ERROR: it plugs volumes and ports again and starts the guest.",
         "If {dir}_resize exists, the clean-up failed too: where {dir} is empty or partial, move it aside, then"
         " mv {dir}_resize {dir} and only then the hard reboot. Delete neither.",
@@ -53,7 +53,7 @@ RECOVERY: dict[State, tuple[str, ...]] = {
         "Never `openstack server set --state active`: no host would have started the guest. Delete neither copy before it runs.",
     ),
     State.ERROR_DESTINATION: (
-        "Repair the cause on {destination}. First look there: {dir}/disk is complete (compare its size with {dir}_resize/disk on"
+        "Repair the cause on {destination}. First check there: {dir}/disk is complete (compare its size with {dir}_resize/disk on"
         " {source}), and the guest does not already run on either host (virsh list).",
         "Then `openstack server reboot --hard {guest}`: it runs on {destination}.",
         "`openstack server set --state active` is unsafe: it starts nothing and leaves ports and volumes as they are.",
@@ -69,7 +69,7 @@ RECOVERY: dict[State, tuple[str, ...]] = {
         " before that.",
     ),
     State.HANG: (
-        "First look on {source} whether the command still runs: pgrep -af {guest}. A copy that makes progress needs time, not help.",
+        "First see on {source} whether the command still runs: pgrep -af {guest}. A copy that makes progress needs time, not help.",
         "One that stands still: kill that ssh, scp or rsync by its pid. Nova then takes its own way back: ROLLBACK before the copy, powered off and"
         " ERROR from it on (hard reboot then, after a look at {dir} and {dir}_resize).",
         "Do not hard reboot and do not set the state beside a running copy: its later clean-up removes the running guest's directory.",
