@@ -67,6 +67,7 @@ _PRUNED = 20.0
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="agent",
+        usage="agent [options]\n       agent COMMAND [options]",
         description="Would a Nova resize or cold migration leave this compute node, and arrive at it?",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -78,21 +79,29 @@ def parser() -> argparse.ArgumentParser:
     _showing(top)
     _placing(top, argparse.SUPPRESS)
     top.set_defaults(command="check", config=None, root="/")
-    commands = top.add_subparsers(dest="sub", metavar="")
-    facts = commands.add_parser("facts", help="this host's own peer record, YAML")
+    # The epilog tells of the commands.
+    commands = top.add_subparsers(
+        dest="sub", prog="agent", metavar="COMMAND", help=argparse.SUPPRESS
+    )
+    facts = commands.add_parser(
+        "facts",
+        description="Print this host's own peer record, YAML, for the other hosts' peers.d.",
+    )
     _placing(facts, argparse.SUPPRESS)
     facts.set_defaults(command="facts")
     _explaining(
         commands.add_parser(
             "explain",
-            help="a code, a failed resize's text or a nova-compute.log: cause, side, fix, recovery",
             description="What a code means, or why a resize failed and how to come back from it.",
             epilog=_EXPLAIN,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
     _serving(commands)
-    config = commands.add_parser("config", help="the effective configuration")
+    config = commands.add_parser(
+        "config",
+        description="Print every setting with where it comes from, or check that all can be read.",
+    )
     config.add_argument("what", choices=("show", "check"))
     _placing(config, argparse.SUPPRESS)
     config.set_defaults(command="config")
@@ -102,7 +111,6 @@ def parser() -> argparse.ArgumentParser:
 def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     daemon = commands.add_parser(
         "daemon",
-        help="check on a schedule, keep report.json current",
         description="Check this host every `interval` and its peers one by one by the clock; keep the report current.",
         epilog=_DAEMON,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -113,7 +121,6 @@ def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     daemon.set_defaults(command="daemon")
     exporter = commands.add_parser(
         "exporter",
-        help="serve metrics and the status page",
         description="Serves what the daemon found.  A scrape never starts work; no privilege is needed.",
     )
     _listening(exporter, None, f"address and port (repeatable; {LISTEN})")
@@ -153,7 +160,7 @@ def _fixing(top: argparse.ArgumentParser) -> None:
         type=_percent,
         const=_PRUNED,
         metavar="PERCENT",
-        help="with --fix: withdraw our own trust in hosts that have no record any more; refused where records are not sound"
+        help="with --fix: withdraw our own trust in hosts that no longer have a record; refused where records are not sound"
         f" or more than PERCENT ({_PRUNED:g}) of the trusted hosts, and more than one, would go",
     )
     group.add_argument(
@@ -164,7 +171,7 @@ def _fixing(top: argparse.ArgumentParser) -> None:
 def _looking(top: argparse.ArgumentParser) -> None:
     group = top.add_argument_group("what to look at")
     group.add_argument(
-        "--only", action="append", default=[], metavar="ID", help="this check (repeatable)"
+        "--only", action="append", default=[], metavar="ID", help="only this check (repeatable)"
     )
     group.add_argument(
         "--skip", action="append", default=[], metavar="ID", help="not this check (repeatable)"
