@@ -118,8 +118,8 @@ def _facts(arguments: argparse.Namespace) -> int:
     if isinstance(record, Unreadable):
         return complain(f"this host's record cannot be known: {record.reason}", CANNOT_TELL)
     sys.stdout.write(record_text(record))
-    if own_record.doubt(snapshot):
-        complain(f"warning: {own_record.doubt(snapshot)}", READY)
+    if doubt := own_record.doubt(snapshot):
+        complain(f"warning: {doubt}", READY)
     return READY
 
 

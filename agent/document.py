@@ -88,9 +88,8 @@ def _compose(text: str, where: str) -> Optional[Entry]:
         node = yaml.compose(text, Loader=_Loader)
         return None if node is None else _entry(node, where)
     except (yaml.YAMLError, DocumentError):
-        _refuse_shared_and_deep(
-            text, where
-        )  # of several things that are wrong these are told first
+        # Of several things that are wrong these are told first.
+        _refuse_shared_and_deep(text, where)
         raise
 
 

@@ -19,23 +19,14 @@ from agent.formats.escape import visible
 from agent.formats.ssh_failure import Failure, classify
 from agent.host import Completed, Host
 from agent.model import Account, Attempt, NovaConfig
+from agent.reasons import Stage
 
 PREFIX = "7e512ea9"  # first group of every probe directory's name
 LEFT = re.compile(PREFIX + r"-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SIZE = 512 << 10  # bytes copied; a smaller file hides MTU trouble
 _CLEANING = 10.0  # seconds
 _QUIET = ("-v", "-o", "UpdateHostKeys=no")
-_STAGES = (
-    "resolve",
-    "connect",
-    "banner",
-    "host_key",
-    "auth",
-    "shell",
-    "directory",
-    "copy",
-    "cleanup",
-)
+_STAGES = tuple(stage.value for stage in Stage)
 
 
 @dataclass(frozen=True)
@@ -121,9 +112,8 @@ def _dial(dialer: Dialer, target: Target, *, itself: bool) -> Attempt:
         attempt = replace(attempt, shared=not itself and _visible(dialer, directory))
         if attempt.shared:
             attempt = _after(attempt, _touch(dialer, target, directory), "directory", shared=True)
-    if (
-        attempt.reason is None and not attempt.shared
-    ):  # on shared storage Nova copies nothing by ssh
+    # On shared storage Nova copies nothing by ssh.
+    if attempt.reason is None and not attempt.shared:
         copied = _copy(dialer, target, directory)
         attempt = _with_noise(_after(attempt, copied, "copy"), *made)
         if itself and attempt.reason is None:
@@ -214,9 +204,8 @@ def _after(
     key = ssh_trace.server_host_key(done.stderr) or attempt.server_key
     failure = _failure(tool, done)
     if failure is not None and stage == "directory" and failure.stage == "copy":
-        failure = replace(
-            failure, stage="directory"
-        )  # rsync makes the directory with a copy of its own
+        # rsync makes the directory with a copy of its own.
+        failure = replace(failure, stage="directory")
     elif failure is not None and stage == "copy":
         # Whatever it stumbles over now, it had the directory made: the guest is off already.
         failure = replace(failure, stage="copy")

@@ -17,14 +17,8 @@ from typing import NamedTuple, Optional
 
 _SWEEP = 3600.0  # seconds for all peers, where that needs no shorter slots than the last one here
 _SHORTEST = 600  # seconds of a sweep; in a small fleet a peer has several turns in it
-_SLOTS = (
-    60,
-    30,
-    20,
-    15,
-    12,
-    10,
-)  # each divides the minute, so fleets of nearly one size share their slots
+# Each divides the minute, so fleets of nearly one size share their slots.
+_SLOTS = (60, 30, 20, 15, 12, 10)
 _WITHIN = 0.8  # part of a slot in which its dial begins
 APART = 60.0  # seconds at least between two dials of one pair, whatever happens
 _FAILED = 60.0  # seconds after a first failure
@@ -32,9 +26,8 @@ _REFUSED = 300.0  # the same after a refused login
 _MOST = 3600.0  # seconds; longer only where the fleet is so large that its retries would meet
 _SPREAD = 3.0  # seconds for each host of the fleet, over which retries and changes are spread
 EXTRA = 5.0  # seconds between the last dial of a host and one besides its turn
-FIRST = (
-    3  # dials at once where nothing at all is known, so that one dead peer does not stand for all
-)
+# Dials at once where nothing at all is known, so that one dead peer does not stand for all.
+FIRST = 3
 _MADE_UP = 10  # slots; a host that slept for longer does not dial everybody at once
 
 

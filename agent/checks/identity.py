@@ -121,9 +121,8 @@ def _closed(
 
 def _praise(identity: Identity) -> str:
     kind = identity.key.type if isinstance(identity.key, PublicKey) else "the"
-    return f"{kind} key, which {'has' if identity.certificate else 'needs'} no passphrase" + (
-        " and has a certificate" if identity.certificate else ""
-    )
+    certified = " and has a certificate" if identity.certificate else ""
+    return f"{kind} key, which needs no passphrase{certified}"
 
 
 def _dated(snapshot: Snapshot, identity: Identity) -> Optional[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent.formats import nova_conf, places
+from agent.formats.access import is_denied
 from agent.model import (
     Check,
     Finding,
@@ -27,7 +28,7 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     nova = snapshot.nova
     if isinstance(nova, Unreadable):
         denied = not snapshot.host.privileged and (
-            "ermission denied" in nova.reason or isinstance(snapshot.layout, Unreadable)
+            is_denied(nova) or isinstance(snapshot.layout, Unreadable)
         )
         yield unknown("nova.conf", "needs_root" if denied else "nova_conf_unreadable", nova.reason)
         return

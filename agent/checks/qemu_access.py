@@ -38,19 +38,18 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
 
 
 def _walk(snapshot: Snapshot, qemu: Account, instances: Instances) -> Iterator[Finding]:
-    here = dict(instances.way).get(instances.path)
+    here, subject = dict(instances.way).get(instances.path), str(instances.path)
+    good = passed(subject, f"{qemu.name} can search every directory down to {instances.path}")
     if instances.qemu_enters is True:
-        text = f"{qemu.name} can search every directory down to {instances.path}"
-        yield passed(str(instances.path), text)
+        yield good
         return
     ways = [_step(snapshot, qemu, str(path), seen) for path, seen in instances.way]
     found = [finding for finding in ways if finding is not None]
     if not found and instances.qemu_enters is False and isinstance(here, File):
         text = f"{qemu.name} is refused, expected to be able to search every directory down to it"
         remedy = f"look at the access lists: namei -l {instances.path}; getfacl {instances.path}"
-        found = [failed(str(instances.path), "qemu_no_way", text, remedy=remedy)]
-    text = f"{qemu.name} can search every directory down to {instances.path}"
-    yield from found or [passed(str(instances.path), text)]
+        found = [failed(subject, "qemu_no_way", text, remedy=remedy)]
+    yield from found or [good]
 
 
 def _step(snapshot: Snapshot, qemu: Account, path: str, seen: object) -> Optional[Finding]:

@@ -27,6 +27,11 @@ def unseen(snapshot: Snapshot) -> str:
     return "not_observed" if snapshot.host.privileged else "needs_root"
 
 
+def is_denied(seen: Unreadable) -> bool:
+    """Whether it was permission that lacked, in the kernel's words or a program's."""
+    return "permission denied" in seen.reason.lower()
+
+
 def unanswered(snapshot: Snapshot) -> str:
     """The reason code where sshd does not say how it would treat nova."""
     return "sshd_unanswered" if snapshot.host.privileged else "needs_root"

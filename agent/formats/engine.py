@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 ENGINES = (PurePosixPath("/usr/bin/docker"), PurePosixPath("/usr/bin/podman"))
-_AFTER = (
-    1.0  # seconds after which a program is ended in the container whose client has been ended here
-)
+# Seconds after which a program is ended in the container whose client has been ended here.
+_AFTER = 1.0
 _NO_PROGRAM = "timeout: failed to run command"
 _ENGINES_OWN = ("Error", "OCI runtime")
 

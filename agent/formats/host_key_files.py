@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple, Optional
 
 from agent.formats import lines, matching, places
-from agent.formats.access import READ, is_direct, may
+from agent.formats.access import READ, is_denied, is_direct, may
 from agent.formats.known_hosts import Entry, KnownHosts, malformed, parse
 from agent.formats.trust import HostTrust
 from agent.model import (
@@ -62,17 +62,16 @@ def view(snapshot: Snapshot, account: Account, client: ClientConfig) -> View:
     return View(tuple(texts), tuple(refused), _index(tuple(texts)))
 
 
-@lru_cache(
-    maxsize=2
-)  # for the checks that look at the same files, and for a daemon while nothing changes
+@lru_cache(maxsize=2)  # for several checks, and for a daemon while nothing changes
 def _index(texts: tuple[tuple[PurePosixPath, bytes], ...]) -> KnownHosts:
     return KnownHosts.of((str(path), text) for path, text in texts)
 
 
 def _refused(account: Account, path: PurePosixPath, seen: object) -> Refused:
     if not isinstance(seen, File):
-        why = seen.reason if isinstance(seen, Unreadable) else "it is gone"
-        return Refused(path, why, "ermission denied" in why)
+        if isinstance(seen, Unreadable):
+            return Refused(path, seen.reason, is_denied(seen))
+        return Refused(path, "it is gone", False)
     if seen.kind is Kind.FILE and may(account, READ, seen):
         return Refused(path, f"{path} was not read", False)
     text = f"is a {seen.kind.value}, owner {seen.uid}, mode {seen.mode:04o}"

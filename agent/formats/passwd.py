@@ -116,7 +116,6 @@ def _password(fields: list[str]) -> Optional[Password]:
         locked=secret.startswith("!"),
         last_change=_days(days[0]),
         max_age=_days(days[2]),
-        inactive=_days(days[4]),
         expires=_days(days[5]),
     )
 

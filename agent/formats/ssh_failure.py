@@ -55,15 +55,13 @@ def _interrupted(seen: Trace, stderr: str) -> Failure:
     told = _useful(seen.after or seen.before)
     detail = _joined(told or ([f"ssh was last heard of at: {seen.last}"] if seen.last else []))
     if seen.next_stage == "banner" and causes.GREETING not in stderr:
-        return Failure(
-            "banner", "client_hangs", detail
-        )  # connected, and it has not yet said a word
+        # Connected, and it has not yet said a word.
+        return Failure("banner", "client_hangs", detail)
     if seen.logged_in or "connect" in seen.reached:
         return Failure(seen.next_stage, "too_slow", detail)
     if seen.verbose and "resolve" not in seen.reached:
-        return Failure(
-            "resolve", "client_hangs", detail
-        )  # it has not said that it connects to anything
+        # It has not said that it connects to anything.
+        return Failure("resolve", "client_hangs", detail)
     stage = seen.next_stage if seen.verbose else "connect"
     return Failure(stage, "connect_timeout", detail)
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple, Optional
 
 from agent.formats import lines, places
-from agent.formats.access import READ, is_direct, may
+from agent.formats.access import READ, is_denied, is_direct, may
 from agent.formats.authorized_keys import Answer, AuthorizedKeys, refuses
 from agent.formats.trust import Edit, UserTrust, accepts
 from agent.model import (
@@ -38,26 +38,22 @@ class KeyList(NamedTuple):
 
 
 def read(snapshot: Snapshot, account: Account, path: PurePosixPath) -> KeyList:
-    seen = snapshot.file(path)
+    seen, nothing = snapshot.file(path), KeyList(path, None, AuthorizedKeys(()))
     if isinstance(seen, Absent):
-        return KeyList(path, None, AuthorizedKeys(()))
+        return nothing
     if isinstance(seen, Unreadable):
-        return KeyList(
-            path, None, AuthorizedKeys(()), seen.reason, "ermission denied" in seen.reason
-        )
+        return nothing._replace(refused=seen.reason, denied=is_denied(seen))
     if seen.kind is not Kind.FILE or not may(account, READ, seen):
         told = f"is a {seen.kind.value}, owner {seen.uid}, mode {seen.mode:04o}"
-        return KeyList(
-            path, None, AuthorizedKeys(()), f"{told}, expected readable for {account.name}", True
+        return nothing._replace(
+            refused=f"{told}, expected readable for {account.name}", denied=True
         )
     if seen.content is None:
-        return KeyList(path, None, AuthorizedKeys(()), f"{path} was not read")
+        return nothing._replace(refused=f"{path} was not read")
     return KeyList(path, seen.content, _index(seen.content))
 
 
-@lru_cache(
-    maxsize=4
-)  # for the checks that look at the same files, and for a daemon while nothing changes
+@lru_cache(maxsize=4)  # for several checks, and for a daemon while nothing changes
 def _index(text: bytes) -> AuthorizedKeys:
     return AuthorizedKeys.of(text)
 

@@ -1,7 +1,7 @@
 """The way to a place we mean to change: by directory descriptor, one component at a time, no planted link followed.
 
 Root's own directories may hold links (an administrator's /var/lib -> /data); from the first directory that somebody else
-can write in, a link is refused (openssh facts: this loses no race, unlike lstat-then-open).
+can write in, a link is refused.  This loses no race, unlike lstat-then-open.
 """
 
 from __future__ import annotations

@@ -69,9 +69,8 @@ def _run(
     started = time.monotonic()
     try:
         process = _start(argv, account, way, environment)
-    except (
-        subprocess.SubprocessError
-    ) as error:  # of preexec_fn: not in the container, or not the account
+    except subprocess.SubprocessError as error:
+        # Of preexec_fn: not in the container, or not the account.
         return Completed(None, "", str(error), time.monotonic() - started)
     except OSError as error:
         took = time.monotonic() - started

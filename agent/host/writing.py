@@ -279,9 +279,8 @@ def _copy_attributes(old: int, new: int, least: int) -> None:
     there = os.listxattr(old)
     for name in os.listxattr(new):
         if name not in there and name.startswith("system."):
-            os.removexattr(
-                new, name
-            )  # the directory's default ACL, which the old file did not have
+            # The directory's default ACL, which the old file did not have.
+            os.removexattr(new, name)
     _give(new, found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
     for name in there:
         try:

@@ -74,7 +74,6 @@ class Password:
     locked: bool  # the field starts with "!"
     last_change: Optional[int] = None
     max_age: Optional[int] = None
-    inactive: Optional[int] = None
     expires: Optional[int] = None
 
 
@@ -253,14 +252,12 @@ class Snapshot:
     instances: Union[Instances, Unreadable]
     records: Records
     qemu: Union[Account, Absent, Unreadable]
-    groups: Mapping[int, tuple[str, ...]] = field(
-        default_factory=nothing
-    )  # gid -> every member's name
+    # By gid every member's name.
+    groups: Mapping[int, tuple[str, ...]] = field(default_factory=nothing)
     dials: tuple[Attempt, ...] = ()  # to peers, in this run
     self_dials: tuple[Attempt, ...] = ()
-    resolved: Mapping[str, bool] = field(
-        default_factory=nothing
-    )  # peer's service name -> it resolves here
+    # By a peer's service name whether it resolves here.
+    resolved: Mapping[str, bool] = field(default_factory=nothing)
     layout: Union[Layout, Unreadable] = PACKAGE
     login: Optional[Login] = None
 

@@ -27,9 +27,8 @@ Seen = Union[File, Absent, Unreadable]
 Config = Union[ClientConfig, Absent, Unreadable]
 SSH_CONFIG = PurePosixPath("/etc/ssh/ssh_config")
 _ASKING = 10.0  # seconds
-_MOST_ASKED = (
-    30  # `ssh -G` is asked for each peer only where Host or Match blocks could tell them apart
-)
+# `ssh -G` is asked for each peer only where Host or Match blocks could tell them apart.
+_MOST_ASKED = 30
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def test_a_password_is_judged_without_being_kept(field: bytes, usable: bool, loc
 
 def test_ageing_counts_days_and_leaves_out_what_is_not_set() -> None:
     found = password(b"nova:!:0:0:90:7:14:20000:\n", "nova")
-    assert found == Password(False, True, last_change=0, max_age=90, inactive=14, expires=20000)
+    assert found == Password(False, True, last_change=0, max_age=90, expires=20000)
     assert password(b"nova:!::::::-1:\n", "nova") == Password(usable=False, locked=True)
 
 
