@@ -166,9 +166,7 @@ def _group(
         yield f"  guest: {_GUEST[reason.impact.value]}"
     if cure:
         fixed = any(finding.fix for _, finding in members) and "agent --fix" not in cure
-        yield from _indented(
-            visible(cure, _LIMIT), "  do:    agent --fix, or: " if fixed else "  do:    "
-        )
+        yield f"  do:    {'agent --fix, or: ' if fixed else ''}{_pasted(cure)}"
 
 
 def _about(members: list[tuple[Check, Finding]]) -> str:
@@ -230,7 +228,7 @@ def _applied(report: Report, style: Style) -> Iterator[str]:
         told = describe(result.step.action)
         yield f"  {word}: {visible(told, _LIMIT)}"
         if result.message != "made" and result.message not in told:
-            yield from _indented(visible(result.message, _LIMIT), "        ")
+            yield f"        {_pasted(result.message)}"
         if style.diffs:
             yield from (f"    {line}" for line in diff(result.step.action).splitlines())
 
@@ -281,6 +279,11 @@ def _indented(line: str, lead: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _pasted(command: str) -> str:
+    """On one line, however long: what a terminal folds can be pasted into a shell, what we fold cannot."""
+    return visible(command, _LIMIT)
 
 
 def _count(number: int, noun: str) -> str:

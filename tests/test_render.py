@@ -176,6 +176,14 @@ def test_what_was_changed_stands_before_the_problems() -> None:
     assert "was /bin/false" in text(report, PLAIN)
 
 
+def test_a_command_is_one_line_however_long_so_that_it_can_be_pasted() -> None:
+    command = f"tee /etc/ssh/ssh_known_hosts.nova <'/var/lib/{'x' * 100}' >/dev/null"
+    done = text(applied(Result.DONE, f"to put it back: {command}"), PLAIN)
+    failure = a_failure(remedy=f"add to a file, if need be: {command}")
+    todo = text(a_report(result(failure)), PLAIN)
+    assert command in done and command in todo
+
+
 def test_a_step_that_failed_says_why() -> None:
     shown = text(applied(Result.FAILED, "No space left on device"), PLAIN)
     assert "Changed: 0 of 1 step tried" in shown
