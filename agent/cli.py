@@ -22,6 +22,7 @@ from agent.exit_status import (
     status,
 )
 from agent.options import parser
+from agent.stopping import stoppable
 
 __all__ = ["CANNOT_TELL", "LOCKED", "NOT_READY", "READY", "fixed_status", "main", "status"]
 
@@ -36,6 +37,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         # Whoever read our output has gone; nothing is left to tell anybody.
         _discard_output()
         return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        _discard_output()
+        return 128 + signal.SIGINT
     except OSError as error:
         # Nobody foresaw it: no descriptor or process left, or the disk under our output is full.
         _discard_output()
@@ -72,6 +76,12 @@ def _on_host(arguments: argparse.Namespace) -> int:
             from agent import services
 
             return services.daemon(arguments)
+        if arguments.command == "check":
+            # Before the modules are there: a report is told however early.
+            with stoppable() as stop:
+                from agent import commands
+
+                return commands.check(arguments, stop)
         from agent import commands
 
         return commands.COMMANDS[arguments.command](arguments)

@@ -20,10 +20,11 @@ from agent.host import Host
 from agent.model import Outcome, Report, Scope, Unreadable
 from agent.observe import layout as layouts
 from agent.observe import observe
-from agent.stopping import stoppable
+from agent.stopping import Stop
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def check(arguments: argparse.Namespace, stop: Stop) -> int:
+    """`agent` and `agent --fix`, ended early by `stop`."""
     if arguments.list_checks:
         return _list_checks()
     if not arguments.fix and (arguments.dry_run or arguments.diff):
@@ -34,43 +35,32 @@ def _check(arguments: argparse.Namespace) -> int:
     want = load(host, arguments.config)
     if arguments.fix and not host.privileged:
         raise Refusal("--fix changes the system: run it as root")
-    with stoppable() as stop:
-        host.halted = stop.event.is_set
-        request = wanted.request(arguments, stop, _progress())
-        run = pipeline.fix if arguments.fix else pipeline.check
-        if arguments.fix and arguments.dry_run:
-            run = pipeline.planned
-        try:
-            report = run(host, want, request)
-        except (pipeline.NoSuchPeer, Guarded) as error:
-            raise Refusal(str(error)) from None
-        if arguments.dry_run:
-            return _dry_run(arguments, report)
-        _show(arguments, report)
-        if stop.signal:
-            return 128 + stop.signal
+    host.halted = stop.event.is_set
+    request = wanted.request(arguments, stop, _progress())
+    run = pipeline.fix if arguments.fix else pipeline.check
+    if arguments.dry_run:
+        run = pipeline.planned
+    try:
+        report = run(host, want, request)
+    except (pipeline.NoSuchPeer, Guarded) as error:
+        raise Refusal(str(error)) from None
+    _show(arguments, report)
+    if report.interrupted:
+        return 128 + stop.signal
     if arguments.textfile:
         _export(host, arguments.textfile, report)
-    return (
-        fixed_status(report, arguments.strict)
-        if arguments.fix
-        else status(report, arguments.strict)
-    )
-
-
-def _dry_run(arguments: argparse.Namespace, report: Report) -> int:
-    if arguments.format == "json":
-        sys.stdout.write(archive.dump(report))
-    else:
-        sys.stdout.write(render.dry_run(report, _style(arguments)))
-    if report.plan.steps:
+    if arguments.dry_run and report.plan.steps:
         return WORK_TO_DO
-    return fixed_status(report, arguments.strict)
+    own_side = fixed_status if arguments.fix else status
+    return own_side(report, arguments.strict)
 
 
 def _show(arguments: argparse.Namespace, report: Report) -> None:
     if arguments.format == "json":
         sys.stdout.write(archive.dump(report))
+        return
+    if arguments.dry_run:
+        sys.stdout.write(render.dry_run(report, _style(arguments)))
         return
     if arguments.format == "prometheus":
         sys.stdout.write(_exposition(report))
@@ -182,7 +172,6 @@ def _progress() -> Callable[[int, int], None]:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "check": _check,
     "facts": _facts,
     "explain": _explain,
     "config": _config,

@@ -326,6 +326,47 @@ def test_an_ordinary_user_gets_a_report_and_no_traceback(tree: Path) -> None:
     assert json.loads(done.stdout)["ready"] is None
 
 
+# Signals
+
+
+def interrupted(number: int, tree: Path, *arguments: object) -> Done:
+    """`number` arrives while the command reads its configuration, which is empty."""
+    config = tree.parent / "slow.yaml"
+    os.mkfifo(config)
+    argv = [sys.executable, "-m", "agent", "--root", tree, "--config", config, *arguments]
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": TOP}
+    try:
+        with subprocess.Popen([*map(str, argv)], **told) as process:
+            with open(config, "w"):  # opens when it is read
+                process.send_signal(number)
+            stdout, stderr = process.communicate()
+    finally:
+        config.unlink()
+    return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("arguments", [(), ("--fix",), ("--fix", "--dry-run")])
+def test_an_interrupted_run_tells_what_it_found(
+    own_tree: Path, number: int, arguments: tuple[str, ...]
+) -> None:
+    if "--fix" in arguments and os.geteuid() != 0:
+        pytest.skip("only root may fix")
+    done = interrupted(number, own_tree, *arguments, "--format", "json")
+    assert done.returncode == 128 + number, done.stderr
+    report = json.loads(done.stdout)
+    assert report["interrupted"] is True and report["applied"] == []
+    assert {check["id"] for check in report["checks"]} == CHECKS
+
+
+@pytest.mark.parametrize("command", [("facts",), ("config", "show")])
+def test_who_interrupts_a_short_command_sees_no_traceback(
+    own_tree: Path, command: tuple[str, ...]
+) -> None:
+    done = interrupted(signal.SIGINT, own_tree, *command)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
+
+
 # Pipes, colours, places
 
 
