@@ -22,7 +22,8 @@ def load(host: Host, config: Optional[str]) -> settings.Settings:
     names = host.names(settings.DROP_INS)
     if isinstance(names, Unreadable):
         raise Refusal(names.reason)
-    drop_ins = [n for n in names if n.endswith(".yaml")] if isinstance(names, tuple) else []
+    found = names if isinstance(names, tuple) else ()
+    drop_ins = [n for n in found if n.endswith(".yaml") and not n.startswith(".")]
     paths = [settings.CONFIG, *(settings.DROP_INS / name for name in drop_ins)]
     return settings.parse([pair for path in paths for pair in _text(host, path)])
 

@@ -169,6 +169,14 @@ def test_a_broken_drop_in_is_named_as_the_tree_calls_it(tree: Path) -> None:
         drop_ins.rmdir()
 
 
+@pytest.mark.parametrize("name", [".50-hidden.yaml", "50-old.yml", "50-backup.yaml~"])
+def test_a_drop_in_is_what_a_shell_means_by_its_pattern(own_tree: Path, name: str) -> None:
+    drop_ins = own_tree / "etc/resize-agent/conf.d"
+    drop_ins.mkdir()
+    (drop_ins / name).write_text("nonsense: 1\n")
+    assert run("--root", own_tree, "config", "check").returncode == 0
+
+
 def test_the_configuration_shows_where_each_value_comes_from(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("\ninterval: 90\n")
     done = run("config", "show", "--config", tmp_path / "a.yaml")
