@@ -175,7 +175,8 @@ def _chosen(
 ) -> tuple[Record, ...]:
     """The peers whose turn it is: never tried, then failing, then the oldest."""
     if request.peer:
-        return _named(looked.snapshot, request)
+        named = _named(looked.snapshot, request)
+        return tuple(r for r in named if r.name not in want.peers_ignore)
     if not request.probing:
         return ()
     by_name = {record.name: record for record in looked.peers}
@@ -229,6 +230,7 @@ def report(
     judged = tuple(result for result in looked.judged if result.check.id in asked)
     results = verdict.settle(judged, snapshot) if judged else _judged(snapshot, want, request)
     rows = verdict.rows(snapshot, results, want, looked.worth.outdated, chosen)
+    awaited = any(row.name not in want.peers_ignore for row in rows)
     omitted = request.omitted
     if not host.live:
         omitted = (*omitted, "--root: an image has no live side")
@@ -244,7 +246,7 @@ def report(
         plan=plan.make(results),
         applied=applied,
         omitted=omitted,
-        probed=bool(chosen) or (request.probing and bool(rows) and not request.peer),
+        probed=bool(chosen) or (request.probing and awaited and not request.peer),
         interval=want.interval,
         fixes=state.fixes(host),
         config_error=request.config_error,

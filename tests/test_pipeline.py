@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent import checks, pipeline, probes, verdict
+from agent.exit_status import CANNOT_TELL, READY, status
 from agent.host import Host
 from agent.looked import Dialled, Looked, weighed, with_dials
+from agent.model import Outcome
 from agent.pipeline import Request
 from agent.settings import Settings
 from tests.hosts import a_host, a_peer, an_attempt
@@ -51,3 +55,26 @@ def test_the_turn_goes_to_the_untried_then_the_failing_then_the_oldest() -> None
     kept = {each.name: probes.Kept(each, "") for each in (good, bad)}
     chosen = pipeline._chosen(seen, WANT, ALL, kept)
     assert [r.name for r in chosen] == ["compute2", "compute5", "compute4", "compute3"]
+
+
+def test_peers_that_are_ignored_are_not_missed() -> None:
+    """Two hosts, the other one in maintenance: nobody is left to dial, and this host alone decides."""
+    ignoring = Settings(peers_ignore=("compute2", "compute3"))
+    seen = weighed(Looked(a_host(peers=PEERS), ()), ignoring, {})
+    report = pipeline.report(Host(), ignoring, ALL, 0.0, seen)
+    assert [row.outcome for row in report.peers] == [Outcome.SKIP, Outcome.SKIP]
+    assert report.ready is True and status(report, strict=False) == READY
+
+
+def test_a_peer_that_is_not_ignored_is_missed_until_it_has_been_dialled() -> None:
+    ignoring = Settings(peers_ignore=("compute2",))
+    seen = weighed(Looked(a_host(peers=PEERS), tuple(PEERS[1:])), ignoring, {})
+    report = pipeline.report(Host(), ignoring, ALL, 0.0, seen)
+    assert report.ready is False and status(report, strict=False) == CANNOT_TELL
+
+
+def test_a_peer_in_maintenance_is_not_dialled_by_name_either() -> None:
+    ignoring = Settings(peers_ignore=("compute2",))
+    by_name = replace(ALL, peer="compute2")
+    assert pipeline._chosen(a_look(), ignoring, by_name, {}) == ()
+    assert [r.name for r in pipeline._chosen(a_look(), WANT, by_name, {})] == ["compute2"]
