@@ -69,7 +69,7 @@ def _show(arguments: argparse.Namespace, report: Report) -> None:
     if arguments.fix and report.scope is Scope.FULL and report.peers:
         passing = sum(1 for row in report.peers if row.outcome is Outcome.PASS)
         side = "ready" if fixed_status(report, False) == READY else "NOT ready"
-        print(f"Local side {side}; {passing} of {len(report.peers)} peers accept me yet.")
+        print(f"local side {side}; {passing} of {len(report.peers)} peers accept me yet")
 
 
 def _exposition(report: Report) -> str:

@@ -66,7 +66,7 @@ def dry_run(report: Report, style: Style) -> str:
     """The plan alone, as `--fix` would carry it out."""
     steps = report.plan.steps
     if not steps and not report.plan.conflicts:
-        return "Nothing to do: --fix would change nothing.\n"
+        return "\n".join(["Nothing to do: --fix would change nothing.", *_omitted(report)]) + "\n"
     out = [f"--fix would make {_count(len(steps), 'change')}:"] if steps else []
     for step in steps:
         out += _step(step, style)
@@ -78,7 +78,7 @@ def dry_run(report: Report, style: Style) -> str:
         out.append(f"  CONFLICT over {visible(conflict.slot)}, none of these is done:")
         out += [f"    {visible(describe(action), _LIMIT)}" for action in conflict.actions]
         out += [f"    asked for by {visible(b, _LIMIT)}" for b in conflict.because]
-    return "\n".join(out) + "\n"
+    return "\n".join([*out, *_omitted(report)]) + "\n"
 
 
 def _verdict(report: Report, style: Style) -> Iterator[str]:
@@ -263,11 +263,14 @@ def _footer(report: Report) -> list[str]:
     line = f"Fine: {fine} of {_count(len(report.results), 'check')}; agent -v names them."
     if skipped:
         line += f" Not applicable: {', '.join(skipped)}."
-    lines = ["", *textwrap.wrap(line, WIDTH, subsequent_indent="      ")]
-    if report.scope is Scope.PARTIAL:
-        omitted = f"Not looked at: {'; '.join(report.omitted)}"
-        lines += textwrap.wrap(visible(omitted, _LIMIT), WIDTH, subsequent_indent="      ")
-    return lines
+    return ["", *textwrap.wrap(line, WIDTH, subsequent_indent="      "), *_omitted(report)]
+
+
+def _omitted(report: Report) -> list[str]:
+    """The last line, one however long: what this report says nothing about."""
+    if report.scope is not Scope.PARTIAL:
+        return []
+    return [visible(f"Not looked at: {'; '.join(report.omitted)}", _LIMIT)]
 
 
 def _indented(line: str, lead: str) -> list[str]:

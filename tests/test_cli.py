@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 
 import agent
+from agent import commands
 from agent.checks import catalogue
-from agent.reasons import REASONS
+from agent.model import Outcome
+from agent.options import parser
+from agent.reasons import REASONS, Side
 from tests.host.ground import NOVA_ID, contents, ground, needs_root
+from tests.reports import a_failure, a_report, a_row, result
 
 TOP = Path(agent.__file__).resolve().parents[1]
 CHECKS = {check.id for check in catalogue()}
@@ -373,6 +377,21 @@ def test_who_interrupts_a_short_command_sees_no_traceback(
 ) -> None:
     done = interrupted(signal.SIGINT, own_tree, *command)
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
+
+
+# Peers that do not accept us yet
+
+
+@pytest.mark.parametrize("side", ["ready", "NOT ready"])
+def test_a_fix_says_that_peers_do_not_accept_us_yet(
+    capsys: pytest.CaptureFixture[str], side: str
+) -> None:
+    refused_there = [a_row(Outcome.FAIL, Side.PEER, name=f"compute{n}") for n in range(2, 39)]
+    own = [result(a_failure())] if side == "NOT ready" else []
+    arguments = parser().parse_args(["--fix"])
+    commands._show(arguments, a_report(*own, peers=tuple(refused_there)))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"local side {side}; 0 of 37 peers accept me yet"
 
 
 # Pipes, colours, places

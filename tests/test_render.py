@@ -159,6 +159,18 @@ def test_a_partial_report_ends_with_what_it_did_not_look_at() -> None:
     assert lines(report)[-1] == "Not looked at: checks sshd, room; real dials"
 
 
+def test_what_it_did_not_look_at_is_one_line_however_much_it_is() -> None:
+    omitted = tuple(f"check_{n}" for n in range(30))
+    report = a_report(scope=Scope.PARTIAL, omitted=omitted)
+    assert lines(report)[-1] == f"Not looked at: {'; '.join(omitted)}"
+
+
+@pytest.mark.parametrize("plan", [Plan(), a_plan()])
+def test_the_plan_of_a_partial_look_ends_so_too(plan: Plan) -> None:
+    report = a_report(scope=Scope.PARTIAL, omitted=("--root: an image",), plan=plan)
+    assert dry_run(report, PLAIN).splitlines()[-1] == "Not looked at: --root: an image"
+
+
 def test_the_page_says_that_a_fix_would_help() -> None:
     assert "agent --fix" in text(a_bad_report(plan=a_plan()), PLAIN)
 
