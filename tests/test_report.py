@@ -136,6 +136,21 @@ def test_a_partial_report_says_no_or_nothing(
     assert both(report) == (None, code)
 
 
+# An interrupted one
+
+
+@pytest.mark.parametrize(
+    ("outcome", "source", "ready"),
+    [(PASS, None, None), (WARN, None, None), (FAIL, False, False), (UNKNOWN, False, False)],
+)
+def test_an_interrupted_report_never_says_ready(
+    outcome: Outcome, source: Optional[bool], ready: Optional[bool]
+) -> None:
+    report = a_report(result(a_finding(outcome), role=SOURCE), interrupted=True)
+    assert (report.role_ready(SOURCE), report.role_ready(DESTINATION)) == (source, None)
+    assert report.ready is ready
+
+
 # After --fix
 
 

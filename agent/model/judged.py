@@ -148,18 +148,20 @@ class Report:
         )
 
     def role_ready(self, role: Role) -> Optional[bool]:
-        """None where a partial report found nothing wrong: it cannot say "ready"."""
+        """None where nothing wrong was found and not all was looked at: that cannot say "ready"."""
         if self.role_outcome(role) in (Outcome.FAIL, Outcome.UNKNOWN):
             return False
-        return None if self.scope is Scope.PARTIAL else True
+        return None if self.interrupted or self.scope is Scope.PARTIAL else True
 
     @property
     def ready(self) -> Optional[bool]:
         if self.scope is Scope.PARTIAL:
             return None
-        roles = self.role_ready(Role.SOURCE) and self.role_ready(Role.DESTINATION)
+        roles = (self.role_ready(Role.SOURCE), self.role_ready(Role.DESTINATION))
         ours = any(r.outcome is Outcome.FAIL and r.side is Side.HERE for r in self.peers)
-        return bool(roles) and not ours and (not self.probed or self.some_peer_passes)
+        if False in roles or ours or (self.probed and not self.some_peer_passes):
+            return False
+        return None if self.interrupted else True
 
     @property
     def some_peer_passes(self) -> bool:
