@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple, Optional
 
@@ -31,9 +32,11 @@ from agent.model import (
     unknown,
     warned,
 )
+from agent.reasons import Side
 from agent.settings import Settings
 
 _SUBJECT = "known_hosts"
+_WRITE_AGAIN = "have the host named write its record again: agent facts"
 _LENIENT = ("no", "off", "false")
 _REASONS = {
     host_key_verdict.UNKNOWN: "host_key_unknown",
@@ -116,7 +119,8 @@ class _Look(NamedTuple):
             yield unknown(peer.name, "not_observed", text, peer=peer.name)
         elif not peer.host_keys:
             text = f"the record {peer.path} names no host key"
-            yield unknown(peer.name, "not_observed", text, peer=peer.name)
+            finding = unknown(peer.name, "not_observed", text, peer=peer.name)
+            yield replace(finding, side=Side.INVENTORY, remedy=_WRITE_AGAIN)
         else:
             asked = self._ask(client)
             yield self._address(peer, client, asked)

@@ -14,6 +14,7 @@ from agent.model import (
     Unreadable,
     WriteFile,
 )
+from agent.reasons import Side
 from agent.settings import Settings
 from tests.hosts import (
     NOVA_UID,
@@ -313,6 +314,12 @@ def test_not_knowing_is_not_failing(changes):
 
 
 CLOSED = {SSH: a_directory(0o700, 3001), USERS: Unreadable(f"{USERS}: Permission denied")}
+
+
+def test_a_record_without_host_keys_is_its_writers_to_mend():
+    [found] = [f for f in evaluate(peers=[replace(a_peer("compute2"), host_keys=())]) if f.peer]
+    assert (found.outcome, found.side) == (Outcome.UNKNOWN, Side.INVENTORY)
+    assert "agent facts" in found.remedy
 
 
 def test_a_closed_directory_that_hides_the_keys_too_is_left_to_identity():
