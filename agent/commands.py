@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Callable
 
@@ -41,7 +42,7 @@ def check(arguments: argparse.Namespace, stop: Stop) -> int:
     if arguments.dry_run:
         run = pipeline.planned
     try:
-        report = run(host, want, request)
+        report = replace(run(host, want, request), strict=arguments.strict)
     except (pipeline.NoSuchPeer, Guarded) as error:
         raise Refusal(str(error)) from None
     _show(arguments, report)
@@ -51,8 +52,7 @@ def check(arguments: argparse.Namespace, stop: Stop) -> int:
         _export(host, arguments.textfile, report)
     if arguments.dry_run and report.plan.steps:
         return WORK_TO_DO
-    own_side = fixed_status if arguments.fix else status
-    return own_side(report, arguments.strict)
+    return fixed_status(report) if arguments.fix else status(report)
 
 
 def _show(arguments: argparse.Namespace, report: Report) -> None:
@@ -68,7 +68,8 @@ def _show(arguments: argparse.Namespace, report: Report) -> None:
     sys.stdout.write(render.text(report, _style(arguments)))
     if arguments.fix and report.scope is Scope.FULL and report.peers:
         passing = sum(1 for row in report.peers if row.outcome is Outcome.PASS)
-        side = "ready" if fixed_status(report, False) == READY else "NOT ready"
+        own_side = fixed_status(replace(report, strict=False))
+        side = "ready" if own_side == READY else "NOT ready"
         print(f"local side {side}; {passing} of {len(report.peers)} peers accept me yet")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agent.model import Outcome, Report, Result, Role
-from agent.reasons import Side
 
 READY, NOT_READY, USAGE, CANNOT_TELL, WORK_TO_DO, LOCKED = 0, 1, 2, 3, 4, 5
 
@@ -12,11 +11,11 @@ class Refusal(Exception):
     """A usage or configuration error: `args[0]` is for stderr."""
 
 
-def status(report: Report, strict: bool) -> int:
+def status(report: Report) -> int:
     """1 before 3 before 0 (the report's own rule of `ready`, with not knowing told apart)."""
     roles = {report.role_outcome(Role.SOURCE), report.role_outcome(Role.DESTINATION)}
-    failed = [row for row in report.peers if row.outcome is Outcome.FAIL]
-    if Outcome.FAIL in roles or any(strict or row.side is Side.HERE for row in failed):
+    failed = any(row.outcome is Outcome.FAIL for row in report.peers)
+    if Outcome.FAIL in roles or report.blamed:
         return NOT_READY
     if report.probed and not report.some_peer_passes and failed:
         return NOT_READY
@@ -25,11 +24,10 @@ def status(report: Report, strict: bool) -> int:
     return READY
 
 
-def fixed_status(report: Report, strict: bool) -> int:
+def fixed_status(report: Report) -> int:
     """This host's own side only: peers that do not accept us yet are somebody else's next step."""
     roles = {report.role_outcome(Role.SOURCE), report.role_outcome(Role.DESTINATION)}
-    failed = [row for row in report.peers if row.outcome is Outcome.FAIL]
     steps = any(result.result is not Result.DONE for result in report.applied)
-    if Outcome.FAIL in roles or steps or any(strict or row.side is Side.HERE for row in failed):
+    if Outcome.FAIL in roles or steps or report.blamed:
         return NOT_READY
     return CANNOT_TELL if Outcome.UNKNOWN in roles else READY

@@ -63,14 +63,14 @@ def test_peers_that_are_ignored_are_not_missed() -> None:
     seen = weighed(Looked(a_host(peers=PEERS), ()), ignoring, {})
     report = pipeline.report(Host(), ignoring, ALL, 0.0, seen)
     assert [row.outcome for row in report.peers] == [Outcome.SKIP, Outcome.SKIP]
-    assert report.ready is True and status(report, strict=False) == READY
+    assert report.ready is True and status(report) == READY
 
 
 def test_a_peer_that_is_not_ignored_is_missed_until_it_has_been_dialled() -> None:
     ignoring = Settings(peers_ignore=("compute2",))
     seen = weighed(Looked(a_host(peers=PEERS), tuple(PEERS[1:])), ignoring, {})
     report = pipeline.report(Host(), ignoring, ALL, 0.0, seen)
-    assert report.ready is False and status(report, strict=False) == CANNOT_TELL
+    assert report.ready is False and status(report) == CANNOT_TELL
 
 
 def test_a_peer_in_maintenance_is_not_dialled_by_name_either() -> None:

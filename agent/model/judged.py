@@ -118,7 +118,7 @@ class Fixes:
 class Report:
     """The one thing every output consumes.
 
-    `config_error` says why the configuration on disk is not the one in use: a daemon keeps the last good one.
+    `strict`: every peer that fails counts against this host.  `config_error` says why the configuration on disk is not the one in use: a daemon keeps the last good one.
     """
 
     host: str
@@ -136,6 +136,7 @@ class Report:
     interval: int = 60  # seconds from this report to the next, where a daemon makes them
     fixes: Fixes = Fixes()
     config_error: Optional[str] = None
+    strict: bool = False
 
     def findings(self) -> Iterator[tuple[Check, Finding]]:
         for result in self.results:
@@ -158,10 +159,15 @@ class Report:
         if self.scope is Scope.PARTIAL:
             return None
         roles = (self.role_ready(Role.SOURCE), self.role_ready(Role.DESTINATION))
-        ours = any(r.outcome is Outcome.FAIL and r.side is Side.HERE for r in self.peers)
-        if False in roles or ours or (self.probed and not self.some_peer_passes):
+        if False in roles or self.blamed or (self.probed and not self.some_peer_passes):
             return False
         return None if self.interrupted else True
+
+    @property
+    def blamed(self) -> bool:
+        """Whether a peer that fails counts against this host."""
+        failed = (row for row in self.peers if row.outcome is Outcome.FAIL)
+        return any(self.strict or row.side is Side.HERE for row in failed)
 
     @property
     def some_peer_passes(self) -> bool:
