@@ -59,7 +59,7 @@ def look(
         mount=mount,
         free_bytes=inner.get("free_bytes"),
         free_inodes=inner.get("free_inodes"),
-        expected_mounts=tuple(dict.fromkeys(_expected(host, (path, real), records))),
+        expected_mounts=tuple(dict.fromkeys(_expected(host, (path, real), records, config.host))),
         qemu_enters=_enters(host, people.qemu, path),
         leftovers=tuple((name, uid, removable) for name, uid, removable in inner["leftovers"]),
     )
@@ -178,21 +178,24 @@ def _mount(host: Host, real: PurePosixPath) -> tuple[Union[Mount, Unreadable], b
 
 
 def _expected(
-    host: Host, paths: tuple[PurePosixPath, ...], records: Records
+    host: Host, paths: tuple[PurePosixPath, ...], records: Records, own: str
 ) -> Iterable[tuple[PurePosixPath, str]]:
     """(mountpoint, who says so) of every file system that belongs on the way to the instances, links followed or not."""
-    for mount, who in _told_mounts(host, records):
+    for mount, who in _told_mounts(host, records, own):
         if any(mounts.expected_under((mount,), path) for path in paths):
             yield mount.mountpoint, who
 
 
-def _told_mounts(host: Host, records: Records) -> Iterable[tuple[Mount, str]]:
+def _told_mounts(host: Host, records: Records, own: str) -> Iterable[tuple[Mount, str]]:
+    """What a peer has of its own is no word about us; what we had, and told, is."""
     seen = host.file(FSTAB)
     if isinstance(seen, File) and seen.content:
         yield from ((mount, str(FSTAB)) for mount in mounts.fstab(seen.content))
     yield from ((mount, str(unit)) for unit, mount in _units(host))
     for record in records.records:
-        if record.storage is not None and mounts.is_shared(record.storage.fstype):
+        if record.storage is None:
+            continue
+        if record.name == own or mounts.is_shared(record.storage.fstype):
             told = _told(record.storage.mountpoint, record.storage.fstype)
             if told is not None:
                 yield told, str(record.path)

@@ -143,3 +143,20 @@ def test_a_link_into_an_unmounted_share_is_no_place_for_disks(fleet: Fleet) -> N
         assert "share_not_mounted" in agent(host).reasons("fail")
     finally:
         host.sh(f"rm {INSTANCES}; mv {INSTANCES}.old {INSTANCES}; : >/etc/fstab")
+
+
+def test_what_this_host_last_said_of_its_own_disks_is_not_forgotten(fleet: Fleet) -> None:
+    """Mounted by hand, told in its record, gone after a reboot: what is left is the mount point, and must stay root's."""
+    host, record = fleet["compute2"], "/etc/resize-agent/peers.d/compute2.yaml"
+    before = host.read(record)
+    host.sh(f"mount -t tmpfs none {INSTANCES}; chown nova: {INSTANCES}")
+    host.write(record, host.agent("facts").stdout)
+    host.sh(f"umount {INSTANCES}; chown root: {INSTANCES}")
+    try:
+        run = agent(host, "--fix")
+        owner = host.sh(f"stat -c %U {INSTANCES}").stdout.strip()
+    finally:
+        host.write(record, before)
+        host.sh(f"chown nova: {INSTANCES}")
+    assert "share_not_mounted" in run.reasons("fail"), run
+    assert owner == "root"
