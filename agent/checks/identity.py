@@ -89,6 +89,8 @@ def _each(snapshot: Snapshot, account: Account) -> Iterator[Finding]:
         if isinstance(identity.key, Unreadable) and identity.key.reason == places.NO_KEYGEN:
             text = f"{places.NO_KEYGEN}; whether ssh can use the key is for a dial to show"
             yield skipped(subject, text)
+        elif isinstance(identity.key, Unreadable) and identity.key.reason == places.RUN_ENDED:
+            yield unknown(subject, "interrupted", identity.key.reason)
         elif fault is None:
             yield _dated(snapshot, identity) or passed(subject, _praise(identity))
         elif isinstance(identity.file, Unreadable) and not snapshot.host.privileged:

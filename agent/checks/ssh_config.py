@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional, Union
 
+from agent.formats import places
 from agent.formats.access import unseen
 from agent.model import (
     Absent,
@@ -66,11 +67,15 @@ def _peculiar(
 
 
 def _finding(client: _Seen, note: _Note, peer: Optional[str]) -> Finding:
+    if note[0] == "interrupted":
+        return unknown(_SUBJECT, *note, peer=peer)
     say = failed if isinstance(client, Unreadable) else warned
     return say(_SUBJECT, *note, peer=peer)
 
 
 def _notes(client: _Seen, want: Settings, login: str) -> list[_Note]:
+    if isinstance(client, Unreadable) and client.reason == places.RUN_ENDED:
+        return [("interrupted", client.reason)]
     if isinstance(client, Unreadable):
         hangs = "took too long" in client.reason
         return [("client_hangs" if hangs else "client_config_invalid", client.reason)]

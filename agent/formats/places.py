@@ -11,6 +11,7 @@ SSH_DIRECTORY = ".ssh"
 GLOBAL_KNOWN_HOSTS = PurePosixPath("/etc/ssh/ssh_known_hosts.nova")
 DROP_IN = PurePosixPath("/etc/ssh/ssh_config.d/50-resize-agent.conf")
 NOLOGIN = (PurePosixPath("/etc/nologin"), PurePosixPath("/run/nologin"))
+RUN_ENDED = "the run ended before there was an answer"  # by its own limit or by a signal
 NO_KEYGEN = "ssh-keygen is not installed"  # so nobody could look into a private key
 _PLAIN = re.compile(r"/[A-Za-z0-9._/@%+=:,-]*")
 

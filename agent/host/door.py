@@ -196,6 +196,11 @@ class Host:
         """Of a name service (sssd, LDAP): see names.user."""
         return names.user(wanted, self._left(), self.halted)
 
+    @property
+    def over(self) -> bool:
+        """Whether the run has come to its end: a program that was cut short then says nothing."""
+        return self.halted() or time.monotonic() >= self.deadline
+
     def _left(self) -> float:
         return max(_LEAST, self.deadline - time.monotonic())
 

@@ -85,6 +85,8 @@ def _ask(host: Host, account: Account, address: str) -> Config:
     done = host.run(["ssh", "-G", address, "true"], account=account, timeout=_ASKING)
     if done.missing:
         return Absent()
+    if done.returncode is None and host.over:
+        return Unreadable(places.RUN_ENDED)
     if done.returncode is None:
         return Unreadable("ssh -G took too long: is there a `Match exec` in nova's configuration?")
     if not done.ok:
@@ -139,6 +141,8 @@ def _public_half(
     done = host.run(["ssh-keygen", "-y", "-P", "", "-f", str(path)], account=account, timeout=10)
     if done.missing:
         return Unreadable(places.NO_KEYGEN)
+    if done.returncode is None and host.over:
+        return Unreadable(places.RUN_ENDED)
     key = keys.parse_public(done.stdout.strip()) if done.ok else None
     if key is not None:
         return key

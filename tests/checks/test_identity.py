@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from agent.checks.identity import CHECK
+from agent.formats import places
 from agent.model import (
     Absent,
     Identity,
@@ -132,6 +133,11 @@ def test_no_other_file_is_given_away(path, file):
 def test_a_private_key_is_never_replaced(why, reason):
     finding = only(key=Unreadable(why))
     assert (finding.outcome, finding.reason, finding.fix) == (Outcome.FAIL, reason, ())
+
+
+def test_a_key_that_the_run_did_not_wait_for_is_not_called_broken():
+    finding = only(key=Unreadable(places.RUN_ENDED))
+    assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "interrupted")
 
 
 def test_a_stale_public_half_is_rewritten():

@@ -1,6 +1,7 @@
 import pytest
 
 from agent.checks.ssh_config import CHECK
+from agent.formats import places
 from agent.model import Absent, Outcome, Unreadable
 from agent.settings import Settings
 from tests.hosts import a_client, a_host
@@ -65,6 +66,12 @@ def test_a_block_for_one_peer_is_told_about_that_peer():
 def test_what_another_check_says_is_skipped(changes):
     [finding] = evaluate(**changes)
     assert finding.outcome is Outcome.SKIP
+
+
+def test_an_answer_that_the_run_did_not_wait_for_is_not_known():
+    cut = Unreadable(places.RUN_ENDED)
+    [finding] = evaluate(client=cut)
+    assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "interrupted")
 
 
 def test_asked_as_somebody_else_ssh_says_nothing_about_nova():

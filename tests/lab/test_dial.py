@@ -160,3 +160,12 @@ def test_what_this_host_last_said_of_its_own_disks_is_not_forgotten(fleet: Fleet
         host.sh(f"chown nova: {INSTANCES}")
     assert "share_not_mounted" in run.reasons("fail"), run
     assert owner == "root"
+
+
+@pytest.mark.parametrize("seconds", ["0.001", "0.3"])
+def test_what_the_time_did_not_suffice_for_is_not_known_and_no_failure(
+    fleet: Fleet, seconds: str
+) -> None:
+    run = agent(fleet["compute1"], "--timeout", seconds)
+    assert run.reasons("fail") == set(), run
+    assert run.status == 3 and run.report["ready"] is False, run
