@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Optional, Union
 
+from agent.formats import places
 from agent.formats.escape import visible
 from agent.formats.nova_files import (
     DEBIAN_DEFAULT,
@@ -137,7 +138,7 @@ def effective(
     path = answers.text("DEFAULT", "instances_path")
     if answers.problems:
         return Unreadable(answers.problems[0])
-    if not host or not path or not path.startswith("/") or "\0" in path:
+    if not host or not path or not places.is_possible(path):
         return Unreadable(_unusable(answers, host, path))
     my_ip = answers.text("DEFAULT", "my_ip") or ""
     address = _address(answers, my_ip, hostname, release)
@@ -233,4 +234,5 @@ def _unusable(answers: _Answers, host: Optional[str], path: Optional[str]) -> st
     if not host:
         return f"[DEFAULT]host ({answers.origin['[DEFAULT]host']}) is empty"
     where = answers.origin["[DEFAULT]instances_path"]
-    return f"[DEFAULT]instances_path ({where}) is {visible(path or '', 80)!r}, not an absolute path"
+    wanted = "an absolute path" if len(path or "") < places.LONGEST else "a path that can exist"
+    return f"[DEFAULT]instances_path ({where}) is {visible(path or '', 80)!r}, not {wanted}"

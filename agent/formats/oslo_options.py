@@ -145,6 +145,8 @@ class _Substitution:
     def expand(self, written: Written, group: str, path: tuple[Name, ...]) -> Optional[str]:
         pieces: list[str] = []
         length = end = 0
+        if len(written.text) > _LONGEST:
+            return self._refuse("the value is too long", written)
         source = written.text.replace(r"\$", "$$")
         for match in _REFERENCE.finditer(source):
             inner = "$" if match["escaped"] else self._referred(match, written, group, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from agent.model import Account, ClientConfig, ServerConfig
@@ -13,7 +14,14 @@ DROP_IN = PurePosixPath("/etc/ssh/ssh_config.d/50-resize-agent.conf")
 NOLOGIN = (PurePosixPath("/etc/nologin"), PurePosixPath("/run/nologin"))
 RUN_ENDED = "the run ended before there was an answer"  # by its own limit or by a signal
 NO_KEYGEN = "ssh-keygen is not installed"  # so nobody could look into a private key
+LONGEST = 4096
+"""PATH_MAX of Linux: the kernel opens no longer path, and the directories above one of megabytes fill all memory."""
 _PLAIN = re.compile(r"/[A-Za-z0-9._/@%+=:,-]*")
+
+
+def is_possible(path: str) -> bool:
+    """Whether the kernel could find something there."""
+    return path.startswith("/") and "\0" not in path and len(path.encode("utf-8", "replace")) < LONGEST
 
 
 def is_one_word(path: PurePosixPath) -> bool:
@@ -36,14 +44,12 @@ def authorized_keys(server: ServerConfig, account: Account) -> tuple[PurePosixPa
 def known_hosts(client: ClientConfig, account: Account) -> tuple[PurePosixPath, ...]:
     """The files ssh looks for host keys in, the user's first (ssh_config(5), UserKnownHostsFile)."""
     words = client.words("userknownhostsfile") + client.words("globalknownhostsfile")
-    return tuple(_client_path(word, account) for word in words if word != "none")
+    return _client_paths(words, account)
 
 
 def identities(client: ClientConfig, account: Account) -> tuple[PurePosixPath, ...]:
     """The private keys ssh would offer, in order (ssh_config(5), IdentityFile)."""
-    return tuple(
-        _client_path(word, account) for word in client.words("identityfile") if word != "none"
-    )
+    return _client_paths(client.words("identityfile"), account)
 
 
 def new_identity(account: Account) -> PurePosixPath:
@@ -58,6 +64,12 @@ def drop_in(user: str) -> bytes:
         "    GlobalKnownHostsFile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
         f" {GLOBAL_KNOWN_HOSTS}\n"
     ).encode()
+
+
+def _client_paths(words: Iterable[str], account: Account) -> tuple[PurePosixPath, ...]:
+    """Without those that nobody can open: nova can write a path of any length."""
+    found = (_client_path(word, account) for word in words if word != "none")
+    return tuple(path for path in found if is_possible(str(path)))
 
 
 def _client_path(word: str, account: Account) -> PurePosixPath:

@@ -202,3 +202,13 @@ def test_only_what_changes_the_answers_is_kept_of_the_environment() -> None:
         "OS_DEFAULT__TRANSPORT_URL",
         "LANG",
     }
+
+
+@pytest.mark.parametrize("path", ["/a" * 3000, "/" + "a" * 5000, "/a" * 500_000])
+def test_a_path_too_long_for_the_kernel_is_refused(path: str) -> None:
+    """nova writes it, and the directories above it are looked at one by one: megabytes of it would fill the memory."""
+    assert "[DEFAULT]instances_path" in refused(f"[DEFAULT]\ninstances_path = {path}\n")
+
+
+def test_a_value_of_megabytes_is_not_substituted() -> None:
+    assert "too long" in refused("[DEFAULT]\nx=\nhost = a" + "$x" * 500_000 + "\n")

@@ -83,3 +83,12 @@ def test_the_drop_in_speaks_of_one_user_and_keeps_the_systems_own_files() -> Non
         str(places.GLOBAL_KNOWN_HOSTS),
     ]
     assert text.endswith("\n")
+
+
+def test_a_path_that_nobody_can_open_is_no_place_to_look_at() -> None:
+    long = "/a" * 3000
+    asked = client(
+        userknownhostsfile=f"{long} ~/.ssh/known_hosts", identityfile=f"~{long} ~/.ssh/id_rsa"
+    )
+    assert places.known_hosts(asked, NOVA) == (P("/var/lib/nova/.ssh/known_hosts"),)
+    assert places.identities(asked, NOVA) == (P("/var/lib/nova/.ssh/id_rsa"),)
