@@ -193,6 +193,16 @@ def test_a_file_too_large_to_be_a_list_of_keys_is_refused(place: Path) -> None:
         have(place, [A])
 
 
+def test_a_file_that_grows_while_it_is_read_is_refused(place: Path) -> None:
+    """Its owner can make it as large as a file may be, after we have asked for its size."""
+    (place / "f").write_bytes(B + b"\n")
+    with (
+        just_before(os.pread, lambda: os.truncate(place / "f", 9 << 20)),
+        pytest.raises(Refused, match="larger than"),
+    ):
+        have(place, [A])
+
+
 def replaced(place: Path, text: Optional[bytes]) -> None:
     """As an editor saves: another file under the same name."""
     (place / "new").write_bytes(text or b"")
