@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Optional
 
-from agent.formats import places
+from agent.formats import authorized_keys, places
 from agent.formats.access import EXECUTE, READ, is_direct, link_on_the_way, may, unseen
 from agent.formats.certificate import validity
 from agent.formats.closed import closed_directory, describe, handed_back
@@ -215,13 +215,15 @@ def _new_pair(snapshot: Snapshot, account: Account) -> tuple[Action, ...]:
     path = places.new_identity(account)
     if link_on_the_way(snapshot, account, path):
         return ()
+    # What nova.conf calls this host may be no word that a line of ours can hold.
+    named = authorized_keys.can_hold(snapshot.nova.host)
     pair = MakeKeyPair(
         path,
         account.name,
         account.uid,
         account.gid,
-        comment=f"{account.name}@{snapshot.nova.host}",
-        accepted_in=_accepted_in(snapshot, account),
+        comment=f"{account.name}@{snapshot.nova.host}" if named else account.name,
+        accepted_in=_accepted_in(snapshot, account) if named else None,
     )
     if not isinstance(snapshot.file(path.parent), Absent):
         return (pair,)

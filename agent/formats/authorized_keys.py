@@ -19,6 +19,7 @@ ACCEPTED = "accepted"
 MISSING = "missing"
 REFUSED = "refused"
 
+_OWNER = re.compile("[!-~]+")
 _OURS = re.compile(
     rb'restrict(?:,from="([^"\\\x00-\x20\x7f-\xff]+)")? ([!-~]+ [!-~]+) resize-agent:([!-~]+)'
 )
@@ -181,6 +182,11 @@ def entry_line(name: str, key: PublicKey, networks: str = "") -> bytes:
     if owner_of(line) != name or (networks and not matching.could_match_an_address(networks)):
         raise ValueError(f"cannot write a line for {name!r} from {networks!r}")
     return line
+
+
+def can_hold(name: str) -> bool:
+    """Whether a line of ours can be for a host of this name."""
+    return _OWNER.fullmatch(name) is not None
 
 
 def owner_of(raw: bytes) -> Optional[str]:

@@ -77,6 +77,12 @@ def test_a_key_list_outside_home_is_not_ours_to_add_to():
     assert finding.fix == (replace(PAIR, accepted_in=None),)
 
 
+@pytest.mark.parametrize("name", ["x y", "a\nssh-ed25519 AAAA", "a\x1b[2J", "\u202ea"])
+def test_a_host_whose_name_no_line_can_hold_gets_a_key_that_is_not_accepted_here(name):
+    [finding] = evaluate(nova={"host": name})
+    assert finding.fix == (replace(PAIR, comment="nova", accepted_in=None),)
+
+
 @pytest.mark.parametrize("offered", ["/etc/nova/migration/identity", "none"])
 def test_no_key_is_made_where_ssh_would_not_look(offered):
     [finding] = evaluate(client=a_client(identityfile=offered))
