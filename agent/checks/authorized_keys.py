@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -220,7 +221,8 @@ class _Look:
                 text = (
                     f"{each.path}:{entry.number} still accepts a key of the withdrawn host {name}"
                 )
-                remedy = f"sudo -u {self.account.name} sed -i '{entry.number}s/^/#/' {each.path}"
+                where = shlex.quote(str(each.path))
+                remedy = f"sudo -u {self.account.name} sed -i '{entry.number}s/^/#/' {where}"
                 yield warned(str(each.path), "withdrawn_key", text, peer=name, remedy=remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Optional
@@ -91,24 +92,24 @@ def _lies_on(instances: Instances) -> str:
 
 
 def _not_writable(want: Settings, account: Account, instances: Instances, seen: File) -> Finding:
-    subject = str(instances.path)
+    subject, quoted = str(instances.path), shlex.quote(str(instances.path))
     if isinstance(instances.mount, Mount) and "ro" in instances.mount.options:
         text = f"{instances.mount.mountpoint} is mounted read-only, expected read-write"
         return failed(subject, "read_only", text)
     told = f"owner {seen.uid}, mode {seen.mode:04o}"
     text = f"{told}, expected owner {account.uid} and writable for {account.name}"
     if seen.uid == account.uid:
-        remedy = f"find out what stands in the way (mode, chattr +i, quota): ls -ld {subject}; lsattr -d {subject}"
+        remedy = f"find out what stands in the way (mode, chattr +i, quota): ls -ld {quoted}; lsattr -d {quoted}"
         return failed(subject, "instances_not_writable", text, remedy=remedy)
     if instances.expected_mounts:
-        remedy = f"chown {account.name}: {subject}, once you are sure that the right file system is mounted"
+        remedy = f"chown {account.name}: {quoted}, once you are sure that the right file system is mounted"
         return failed(subject, "instances_not_writable", text, remedy=remedy)
     if not _is_for_us(instances.path, account, want):
         return failed(
             subject,
             "instances_not_writable",
             text,
-            remedy=f"chown {account.name}: {subject}; {_WHY_NOT}",
+            remedy=f"chown {account.name}: {quoted}; {_WHY_NOT}",
         )
     owner = SetOwner(instances.path, account.uid, account.gid, (seen.uid, seen.gid))
     return failed(subject, "instances_not_writable", text, owner)
@@ -128,7 +129,7 @@ def _missing(snapshot: Snapshot, want: Settings, account: Account, instances: In
     remedy = None if fix else f"mount what belongs there: {_who(instances)}"
     if fix and not _is_for_us(instances.path, account, want):
         fix = ()
-        remedy = f"install -d -o {account.name} -m 755 {subject}; {_WHY_NOT}"
+        remedy = f"install -d -o {account.name} -m 755 {shlex.quote(subject)}; {_WHY_NOT}"
     if above and may(account, WRITE | EXECUTE, above[-1]):
         text = f"{subject} does not exist; Nova's mkdir -p would make it, expected it to be there"
         return warned(subject, "instances_missing", text, *fix, remedy=remedy)

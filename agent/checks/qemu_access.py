@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Optional
 
@@ -47,7 +48,8 @@ def _walk(snapshot: Snapshot, qemu: Account, instances: Instances) -> Iterator[F
     found = [finding for finding in ways if finding is not None]
     if not found and instances.qemu_enters is False and isinstance(here, File):
         text = f"{qemu.name} is refused, expected to be able to search every directory down to it"
-        remedy = f"look at the access lists: namei -l {instances.path}; getfacl {instances.path}"
+        quoted = shlex.quote(str(instances.path))
+        remedy = f"look at the access lists: namei -l {quoted}; getfacl {quoted}"
         found = [failed(subject, "qemu_no_way", text, remedy=remedy)]
     yield from found or [good]
 
@@ -59,7 +61,7 @@ def _step(snapshot: Snapshot, qemu: Account, path: str, seen: object) -> Optiona
         return None  # what is missing or no directory is told by the check of that directory
     text = f"{path} has mode {seen.mode:04o}, expected {qemu.name} to be able to search it"
     # Who may look into a directory is the site's decision: nothing is ever widened by us.
-    return failed(path, "qemu_no_way", text, remedy=f"chmod o+x {path}")
+    return failed(path, "qemu_no_way", text, remedy=f"chmod o+x {shlex.quote(path)}")
 
 
 CHECK = Check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -104,9 +105,13 @@ def stale(
 
 
 def command(account: Account, name: str, file: str, entry: Entry) -> str:
-    if account.home in PurePosixPath(file).parents:
-        return f"sudo -u {account.name} ssh-keygen -R '{name}' -f {file}"
-    return f"sed -i '{entry.number}s/^/#/' {file}"
+    """As root only where nobody else can write: which files ssh reads for nova is nova's word."""
+    path, quoted = PurePosixPath(file), shlex.quote(file)
+    if account.home in path.parents:
+        return f"sudo -u {account.name} ssh-keygen -R '{name}' -f {quoted}"
+    roots = _SSH_CONFIG.parent in path.parents and ".." not in path.parts
+    who = "" if roots else f"sudo -u {account.name} "
+    return f"{who}sed -i '{entry.number}s/^/#/' {quoted}"
 
 
 def exists(snapshot: Snapshot, account: Account, client: ClientConfig) -> bool:

@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 
 from agent.checks.instances_directory import CHECK
@@ -126,3 +128,11 @@ def test_a_path_that_root_names_too_is_handed_over():
     changes = {"path": path, "way": ((path, a_directory()),), "writable": False}
     [finding] = CHECK.evaluate(a_host(instances=changes), Settings(nova_instances_path=path))
     assert finding.fix == (SetOwner(path, NOVA_UID, NOVA_UID, (0, 0)),)
+
+
+@pytest.mark.parametrize("there", [a_directory(), Absent()])
+def test_a_printed_command_runs_nothing_that_nova_wrote_into_the_path(there):
+    path = P("/srv/x;touch${IFS}/root/in")
+    changes = {"path": path, "way": ((path, there),), "writable": False}
+    [finding] = CHECK.evaluate(a_host(instances=changes), Settings())
+    assert shlex.split(finding.remedy.partition("; or set")[0])[-1] == str(path)

@@ -1,3 +1,4 @@
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -116,6 +117,27 @@ def test_a_wrong_line_beside_the_right_one_is_a_warning():
     assert seen(found) == {(Outcome.WARN, "withdrawn_key", "compute2")}
     [finding] = [f for f in found if f.reason]
     assert finding.remedy == f"sed -i '1s/^/#/' {SYSTEM}" and finding.fix == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "who"),
+    [
+        ("/tmp/x;touch${IFS}/root/in", ["sudo", "-u", "nova"]),
+        ("/etc/ssh/$(id)'`id`", []),
+        ("/etc/ssh/../nova/known", ["sudo", "-u", "nova"]),
+        (f"{SSH}/x;id", ["sudo", "-u", "nova"]),
+    ],
+)
+def test_a_printed_command_runs_nothing_that_nova_wrote_into_a_name(file, who):
+    """Which files ssh reads is said by nova's own configuration; an operator pastes the command as root."""
+    old = a_file(b"10.100.0.2 " + a_key("old").line.encode() + b"\n")
+    client = a_client(userknownhostsfile=f"{USERS} {file}")
+    [finding] = [
+        f for f in evaluate(client=client, files={P(file): old}) if f.reason == "withdrawn_key"
+    ]
+    words = shlex.split(finding.remedy)
+    assert words[: len(who)] == who and words[-1] == file
+    assert words[len(who)] in ("sed", "ssh-keygen")
 
 
 def test_a_revoked_key_is_nobodys_to_restore():

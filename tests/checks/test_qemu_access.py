@@ -1,3 +1,4 @@
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,13 @@ def test_a_closed_directory_fails_and_is_never_opened(mode):
     [finding] = evaluate(a_directory(mode, NOVA_UID))
     assert (finding.outcome, finding.reason, finding.fix) == (Outcome.FAIL, "qemu_no_way", ())
     assert finding.remedy == f"chmod o+x {HOME}"
+
+
+def test_a_printed_command_runs_nothing_that_nova_wrote_into_the_path():
+    path = P("/srv/x;touch${IFS}/root/in")
+    closed = {"path": path, "way": ((path, a_directory(0o700, NOVA_UID)),), "qemu_enters": False}
+    [finding] = CHECK.evaluate(a_host(instances=closed, qemu=QEMU), Settings())
+    assert shlex.split(finding.remedy) == ["chmod", "o+x", str(path)]
 
 
 def test_the_class_qemu_falls_into_decides():
