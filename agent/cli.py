@@ -22,7 +22,7 @@ from agent.exit_status import (
     status,
 )
 from agent.options import parser
-from agent.stopping import stoppable
+from agent.stopping import TimeIsUp, stoppable
 
 __all__ = ["CANNOT_TELL", "LOCKED", "NOT_READY", "READY", "fixed_status", "main", "status"]
 
@@ -33,6 +33,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             return _run(argv)
         finally:
             sys.stdout.flush()  # here, where a reader that has gone is understood
+    except TimeIsUp as error:
+        return complain(str(error), CANNOT_TELL)
     except BrokenPipeError:
         # Whoever read our output has gone; nothing is left to tell anybody.
         _discard_output()

@@ -21,7 +21,9 @@ from agent.host import Host
 from agent.model import Outcome, Report, Scope, Unreadable
 from agent.observe import layout as layouts
 from agent.observe import observe
-from agent.stopping import Stop
+from agent.stopping import Stop, bounded
+
+_LOOKING = 240.0  # seconds for one look at this host
 
 
 def check(arguments: argparse.Namespace, stop: Stop) -> int:
@@ -42,7 +44,8 @@ def check(arguments: argparse.Namespace, stop: Stop) -> int:
     if arguments.dry_run:
         run = pipeline.planned
     try:
-        report = replace(run(host, want, request), strict=arguments.strict)
+        with bounded(arguments.timeout):
+            report = replace(run(host, want, request), strict=arguments.strict)
     except (pipeline.NoSuchPeer, Guarded) as error:
         raise Refusal(str(error)) from None
     _show(arguments, report)
@@ -104,7 +107,8 @@ def _list_checks() -> int:
 
 def _facts(arguments: argparse.Namespace) -> int:
     host = Host(_directory(arguments.root))
-    snapshot = observe(host, load(host, arguments.config))
+    with bounded(_LOOKING):
+        snapshot = observe(host, load(host, arguments.config))
     record = own_record.build(snapshot)
     if isinstance(record, Unreadable):
         return complain(f"this host's record cannot be known: {record.reason}", CANNOT_TELL)

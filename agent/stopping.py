@@ -1,4 +1,4 @@
-"""Signals that end a run early, so that what was found is still told."""
+"""What ends a run early: signals, so that what was found is still told, and the time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+_GRACE = 60.0  # seconds over --timeout, for what is still cleaned up and said then
+
+
+class TimeIsUp(BaseException):
+    """Whatever is being done, it has taken longer than it may; `args[0]` says so.  No handler of failures is meant to hold it."""
 
 
 class Stop:
@@ -32,3 +39,22 @@ def stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def bounded(seconds: float) -> Iterator[None]:
+    """Raises TimeIsUp in the midst of it a minute after that.
+
+    Every program and every look has its own limit; what we ourselves do with a text that was written to be slow has none.
+    """
+
+    def over(_number: int, _frame: object) -> None:
+        raise TimeIsUp(f"the run took more than {seconds:g} seconds and was broken off")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
