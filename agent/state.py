@@ -11,9 +11,11 @@ import os
 import signal
 import stat
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
@@ -30,6 +32,7 @@ PROBES = STATE / "probes.json"
 FIXES = STATE / "fixes.json"
 _KEPT = 50  # files in backups/, the newest
 _LARGEST = 32 << 20  # bytes; 5000 peers need about two million
+_PATIENCE = 5.0  # seconds that another run may take for one file
 _FLOCK = "hhqqi"  # struct flock of fcntl(2) on Linux: type, whence, start, length, pid
 
 
@@ -161,8 +164,11 @@ def publish(root: str, path: PurePosixPath, text: str) -> None:
 def _to_ourselves(directory: int, name: str) -> int:
     """A descriptor of the temporary file, locked: two runs may publish one file, and a killed one leaves it behind.
 
-    Whoever waited here finds that the name has gone, and makes a new one.
+    Whoever waited here finds that the name has gone, and makes a new one.  What a killed run left may be open to everybody,
+    and anybody who can read a file can lock it: nobody is waited for without end.
     """
+    from agent.host import locks  # brings OpenSSL with it
+
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
         with suppress(FileNotFoundError):
@@ -170,15 +176,22 @@ def _to_ourselves(directory: int, name: str) -> int:
                 os.unlink(name, dir_fd=directory)
         descriptor = os.open(name, flags, 0o600, dir_fd=directory)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            until = time.monotonic() + _PATIENCE
+            ours = locks.locked(descriptor, partial(_left, until))
             with suppress(FileNotFoundError):
                 found = os.lstat(name, dir_fd=directory)
                 if _is_our_plain_file(found) and os.path.samestat(found, os.fstat(descriptor)):
-                    return descriptor
+                    if ours:
+                        return descriptor
+                    os.unlink(name, dir_fd=directory)
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _left(until: float) -> float:
+    return until - time.monotonic()
 
 
 def _is_our_plain_file(found: os.stat_result) -> bool:

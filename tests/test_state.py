@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -236,3 +237,15 @@ def test_what_stands_in_the_way_of_publishing_is_not_written_to(
     state.publish("/", P(tmp_path) / "agent.prom", "new\n")
     assert (tmp_path / "other").read_text() == "other"
     assert contents(tmp_path) == ["agent.prom", "other"]
+
+
+def test_a_lock_on_what_a_killed_run_left_keeps_nobody_out(tmp_path: Path) -> None:
+    """It had its last mode already: anybody can read it, and so lock it for as long as they like."""
+    temporary = tmp_path / ".agent.prom.new"
+    temporary.write_text("half")
+    temporary.chmod(0o644)
+    with temporary.open() as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        state.publish("/", P(tmp_path) / "agent.prom", "new\n")
+    assert (tmp_path / "agent.prom").read_text() == "new\n"
+    assert contents(tmp_path) == ["agent.prom"]

@@ -21,12 +21,12 @@ def held(name: str, left: Callable[[], float]) -> Iterator[bool]:
     path = os.path.join(_LOCKS, hashlib.sha256(name.encode()).hexdigest()[:32])
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        yield _locked(descriptor, left)
+        yield locked(descriptor, left)
     finally:
         os.close(descriptor)
 
 
-def _locked(descriptor: int, left: Callable[[], float]) -> bool:
+def locked(descriptor: int, left: Callable[[], float]) -> bool:
     """flock(2) has no time limit of its own."""
     pause = threading.Event()
     while True:
