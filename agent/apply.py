@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, Union
 from agent import state
 from agent.formats import authorized_keys, keys, passwd
 from agent.formats.escape import visible
-from agent.host import Host, key_pair, landing, writing
+from agent.host import Host, descend, key_pair, landing, writing
 from agent.model import (
     Account,
     Action,
@@ -196,6 +196,8 @@ def _kept(host: Host, action: Union[WriteFile, HaveLines], old: Optional[bytes])
 def _put_back(host: Host, backup: PurePosixPath, action: Union[WriteFile, HaveLines]) -> str:
     """As the file's owner: root writing by path where a user can plant a link is what we never do."""
     owner = host.owner_of(action.path) or host.owner_of_parent(action.path)
+    if not owner and not host.act(descend.is_roots_alone, host.root, action.path):
+        return f"what it was is in {backup}; who can move a directory above it could lead a command of root's astray"
     who = f"setpriv --reuid {owner} --regid {action.gid} --clear-groups " if owner else ""
     source, target = (shlex.quote(host.inside(each)) for each in (backup, action.path))
     there = f"nsenter --target {host.seat.pid} --mount --root " if host.seat else ""

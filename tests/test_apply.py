@@ -175,6 +175,23 @@ def test_the_command_that_is_shown_puts_it_back(place: Path) -> None:
     assert (place / "etc/f").read_bytes() == b"old\n"
 
 
+@needs_root
+@pytest.mark.parametrize("closed", [True, False])
+def test_root_is_shown_no_command_for_a_name_that_the_user_can_move(
+    place: Path, closed: bool
+) -> None:
+    """A .ssh of root's in nova's home: nova renames it and puts a link to /root/.ssh in its place."""
+    home = a_home(place)
+    (home / ".ssh").mkdir()
+    (home / ".ssh/keys").write_bytes(b"old\n")
+    if closed:
+        os.chown(home, 0, 0)
+    action = HaveLines(P("/home/.ssh/keys"), (b"a b c",), (), 0o600, NOVA_ID, NOVA_ID, b"old\n")
+    [(result, message)] = carried_out(place, action)
+    assert result is Result.DONE and backups(place)[0].name in message
+    assert ("tee " in message) == closed
+
+
 def test_a_new_file_has_no_old_version(place: Path) -> None:
     assert carried_out(place, a_file()) == [(Result.DONE, "made")]
     assert not (place / BACKUPS).exists()

@@ -28,6 +28,13 @@ class Refused(OSError):
 @contextmanager
 def parent_of(root: str, path: PurePosixPath) -> Iterator[tuple[int, str]]:
     """(descriptor of the directory that holds `path`, last component).  Raises OSError, Refused."""
+    with _way_to(root, path) as opened:
+        yield opened[-1], path.name
+
+
+@contextmanager
+def _way_to(root: str, path: PurePosixPath) -> Iterator[list[int]]:
+    """Descriptors of every directory above `path`, links followed."""
     opened = [os.open(root, _DIRECTORY)]
     try:
         todo = list(reversed(path.parts[1:-1]))
@@ -49,10 +56,16 @@ def parent_of(root: str, path: PurePosixPath) -> Iterator[tuple[int, str]]:
                 while len(opened) > 1:
                     os.close(opened.pop())
             todo.extend(p for p in reversed(target.parts) if p not in ("/", "."))
-        yield opened[-1], path.name
+        yield opened
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def is_roots_alone(root: str, path: PurePosixPath) -> bool:
+    """Whether nobody but root can move `path` or a directory above it, and so may follow its name.  Raises OSError."""
+    with _way_to(root, path) as directories:
+        return all(map(_is_roots_own, directories))
 
 
 def owner_of_parent(root: str, path: PurePosixPath) -> int:
