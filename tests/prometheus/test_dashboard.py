@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent import metrics
 from tests.prometheus import monitoring
 from tests.prometheus.dashboard import DASHBOARD, PATH, panels, queries, variables
+from tests.prometheus.served import watched
 
 REPORTS = PATH.parents[2] / "tests" / "browser"
 
@@ -27,20 +25,6 @@ def report(name: str, **changes: Any) -> dict[str, Any]:
     return {**document, **told, **changes}
 
 
-def exporter(document: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.end_headers()
-            self.wfile.write(metrics.text(document, datetime.now(timezone.utc)).encode())
-
-        def log_message(self, *arguments: object) -> None:
-            """Prometheus tells what it thinks of the answers."""
-
-    return Handler
-
-
 def test_every_question_has_an_answer(tmp_path: Path) -> None:
     if monitoring.MISSING:
         pytest.skip(f"not here: {', '.join(monitoring.MISSING)}")
@@ -49,14 +33,7 @@ def test_every_question_has_an_answer(tmp_path: Path) -> None:
         "compute1": {**broken, "config": config, "fixes": {"done": 3, "failed": 1}},
         "compute2": report("ready", config=config, peers=broken["peers"]),
     }
-    with ExitStack() as stack:
-        instances = {}
-        for name, document in documents.items():
-            served = monitoring.serving(exporter(document), monitoring.free_socket())
-            instances[f"127.0.0.1:{stack.enter_context(served)}"] = name
-        running = stack.enter_context(
-            monitoring.running(tmp_path, list(instances), instances=instances)
-        )
+    with watched(tmp_path, documents) as running:
         unanswered = dict(queries())
 
         def all_answered() -> bool:
