@@ -195,6 +195,60 @@ def test_a_certificate_if_given(tmp_path, report, authority):
         assert running.get("/", tls=client(authority, mine), Host="compute0").status == 200
 
 
+@pytest.mark.parametrize("demand", ["VerifyClientCertIfGiven", "RequireAndVerifyClientCert"])
+def test_certificate_and_password_are_both_needed(tmp_path, report, authority, demand):
+    certificates = {
+        "none": None,
+        "stranger": Authority(tmp_path, "other").issue("stranger"),
+        "mine": authority.issue("prometheus"),
+    }
+    text = MUTUAL.replace("RequireAndVerifyClientCert", demand)
+    text += f"basic_auth_users:\n  right: {HASHES['right']}\n"
+    with exporter(report, config=web(tmp_path, text)) as running:
+        for name, certificate in certificates.items():
+            context = client(authority, certificate)
+            if name == "stranger" or (name == "none" and demand.startswith("Require")):
+                assert refused(running, context)
+                continue
+            for password, status in (("", 401), ("wrong", 401), ("right", 200)):
+                given = {"Authorization": basic("right", password)} if password else {}
+                for path in ("/metrics", "/", "/api/v1/report"):
+                    assert running.get(path, tls=context, **given).status == status
+
+
+def test_who_comes_back_to_a_tls_session_is_who_began_it(tmp_path, report, authority):
+    text = MUTUAL + "  client_allowed_sans: [prometheus.example.org]\n"
+    mine = client(authority, authority.issue("prometheus", "prometheus.example.org"))
+    mine.maximum_version = ssl.TLSVersion.TLSv1_2  # where the session is there after the handshake
+    with exporter(report, "0.0.0.0:0", config=web(tmp_path, text)) as running:
+        first = spoken(running, mine, None)
+        again = spoken(running, mine, first.session)
+        assert again.session_reused
+        assert everything(again).startswith(b"HTTP/1.1 200 ")
+        other = client(authority, authority.issue("another", "other.example.org"))
+        assert refused(running, other)
+
+
+def spoken(running, context, session):
+    connected = context.wrap_socket(
+        running.connected(), server_hostname="127.0.0.1", session=session
+    )
+    connected.sendall(b"GET / HTTP/1.1\r\nHost: compute0\r\n\r\n")
+    return connected
+
+
+def test_another_authority_for_clients_is_believed_without_a_restart(tmp_path, report, authority):
+    successor = Authority(tmp_path, "successor")
+    clients = tmp_path / "clients.pem"
+    clients.write_bytes(authority.file.read_bytes())
+    old = client(authority, authority.issue("old"))
+    new = client(authority, successor.issue("new"))
+    with exporter(report, config=web(tmp_path, MUTUAL.replace("ca.pem", clients.name))) as running:
+        assert running.get(tls=old).status == 200 and refused(running, new)
+        clients.write_bytes(successor.file.read_bytes())
+        assert running.get(tls=new).status == 200 and refused(running, old)
+
+
 def test_a_renewed_certificate_is_served_without_a_restart(tmp_path, report, authority):
     with exporter(report, config=web(tmp_path, TLS)) as running:
         before = shown(running)
