@@ -211,6 +211,15 @@ def test_the_fix_is_offered_where_the_plan_has_it_and_once():
     assert "agent --fix" not in show(a_document(result(a_failure("password_expired")))).text
 
 
+def test_a_command_between_backquotes_is_marked_as_one_and_a_lone_one_stays():
+    remedy = "start it: `systemctl start ssh`, then `agent`"
+    page = show(a_document(result(a_failure(remedy=remedy))))
+    assert "<code>systemctl start ssh</code>, then <code>agent</code>" in page.source
+    assert "<code>openstack server show</code>" in page.source
+    page = show(a_document(result(a_failure(remedy="a `half <b>"))))
+    assert "a `half &lt;b&gt;" in page.source
+
+
 def test_what_loses_a_disk_comes_first_and_warnings_last():
     page = show(
         a_document(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from agent.explain import IMPACTS
-from agent.formats.markup import Child, Markup, element, together
+from agent.formats.markup import LIMIT, Child, Markup, element, together
 from agent.reasons import REASONS, Impact
 from agent.told import BAD, FAIL, PASS, SKIP, UNKNOWN, WARN, Row, Told, text
 
@@ -28,6 +28,14 @@ def word(outcome: str, said: str) -> Markup:
     return element("span", sign, " ", said, class_=f"word {known}")
 
 
+def prose(said: str) -> Markup:
+    """Our own words, in which commands stand between backquotes."""
+    parts = said[:LIMIT].split("`")
+    if len(parts) % 2 == 0:
+        return together(said)
+    return together(*(element("code", part) if n % 2 else part for n, part in enumerate(parts)))
+
+
 def folded(title: str, *children: Markup) -> Markup:
     return element("details", element("summary", title), *children)
 
@@ -44,15 +52,15 @@ def rank(outcome: str, impact: str) -> tuple[int, int]:
 def who_and_what(row: Row) -> Iterator[tuple[str, Child]]:
     yield "Who has to act", _SIDES.get(text(row, "side"), "")
     impact = text(row, "impact")
-    yield "For the guest", IMPACTS[Impact(impact)][0] if impact in _HARM else ""
+    yield "For the guest", prose(IMPACTS[Impact(impact)][0]) if impact in _HARM else ""
 
 
 def remedy(row: Row) -> Markup:
     """What to do; `agent --fix` first where the plan has it and the remedy does not say so itself."""
     said, code = text(row, "remedy"), text(row, "reason")
-    parts: list[Child] = [said]
+    parts: list[Child] = [prose(said)]
     if row.get("fixable") is True and "agent --fix" not in said:
-        parts = [element("code", "agent --fix"), f", or: {said}" if said else ""]
+        parts = [element("code", "agent --fix"), ", or: " if said else "", *parts]
     if code in REASONS:
         more = element("code", f"agent explain {code}")
         parts.append(element("div", "More: ", more, class_="faint"))
