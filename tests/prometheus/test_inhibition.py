@@ -24,27 +24,38 @@ def fleet(number: int) -> Documents:
     return {name: document(seconds=86400, interval_seconds=28800) for name in names}
 
 
-def fails(told: dict[str, Any], check: str) -> None:
-    """So that nothing can arrive there."""
-    told["roles"] = {**told["roles"], "destination": {"ready": False}}
+def fails(told: dict[str, Any], check: str, *roles: str) -> None:
+    told["roles"] = {**told["roles"], **{role: {"ready": False} for role in roles}}
     told["checks"] = [
         {**row, "outcome": "fail"} if row["id"] == check else row for row in told["checks"]
     ]
 
 
 def a_disk_at_risk(hosts: Documents) -> None:
-    fails(hosts["compute1"], "instances_directory")
+    fails(hosts["compute1"], "instances_directory", "destination")
 
 
 def most_not_ready(hosts: Documents) -> None:
     for name in ("compute1", "compute2", "compute3", "compute4"):
-        fails(hosts[name], "login_shell")
+        fails(hosts[name], "login_shell", "destination")
 
 
 def a_peer_that_loses_disks(hosts: Documents) -> None:
-    row = {**peer(0, failed=True), "name": "compute9", "reason": "duplicate_address"}
     for told in hosts.values():
-        told["peers"] = [*told["peers"], row]
+        told["peers"] = [*told["peers"], loses_disks("compute9", "duplicate_address")]
+
+
+def a_host_that_differs_from_all(hosts: Documents) -> None:
+    odd, *others = hosts
+    reason = "instances_path_differs"
+    fails(hosts[odd], "peer_settings", "source", "destination")
+    hosts[odd]["peers"] = [loses_disks(name, reason) for name in others]
+    for name in others:
+        hosts[name]["peers"] = [*hosts[name]["peers"], loses_disks(odd, reason)]
+
+
+def loses_disks(name: str, reason: str) -> dict[str, Any]:
+    return {**peer(0, failed=True), "name": name, "reason": reason}
 
 
 Told = tuple[str, str]
@@ -57,6 +68,10 @@ FAULTS: dict[Callable[[Documents], None], tuple[Told, set[Told]]] = {
         ("ResizeAgentFleetDegraded", ""),
         {("ResizeAgentHostNotReady", f"compute{each}") for each in (1, 2, 3, 4)},
     ),
+    a_host_that_differs_from_all: (
+        ("ResizeAgentDiskAtRisk", "compute1"),
+        {("ResizeAgentHostNotReady", "compute1"), ("ResizeAgentPeerDiskAtRisk", "compute1")},
+    ),
     a_peer_that_loses_disks: (
         ("ResizeAgentPeerDiskAtRisk", "compute9"),
         {("ResizeAgentBadDestination", "compute9")},
@@ -64,6 +79,7 @@ FAULTS: dict[Callable[[Documents], None], tuple[Told, set[Told]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_the_graver_alert_is_told_and_what_follows_from_it_is_not(
     tmp_path: Path, fault: Callable[[Documents], None]
