@@ -39,8 +39,8 @@ class Facts:
     failing: tuple[tuple[str, str], ...] = ()
     unnamed: int = 0
     interval: float = 0
-    fixes: float = 0
-    fix_failures: float = 0
+    fixes: Optional[float] = None
+    fix_failures: Optional[float] = None
     config_valid: Optional[bool] = None
 
     def valid(self, now: datetime) -> bool:
@@ -84,7 +84,8 @@ def facts(document: Mapping[str, Any], checks: Iterable[str] = ()) -> Facts:
     third = (until - taken).total_seconds() / 3 if taken and until else 0.0
     peers = rows(document, "peers")
     failing = sorted({_failing(row) for row in peers if row.get("outcome") == FAIL})
-    fixes = mapping(document, "fixes")
+    # Where they are not told they are not 0: a counter that falls and comes back looks as if it had counted.
+    done, failed = (_counted(document, key) for key in ("done", "failed"))
     return Facts(
         head=head,
         whole=document.get("scope") == "full" and document.get("interrupted") is False,
@@ -96,8 +97,8 @@ def facts(document: Mapping[str, Any], checks: Iterable[str] = ()) -> Facts:
         failing=tuple(failing[:MOST_NAMED]),
         unnamed=max(len(failing) - MOST_NAMED, 0),
         interval=_number(document.get("interval_seconds")) or _number(third),
-        fixes=_number(fixes.get("done")),
-        fix_failures=_number(fixes.get("failed")),
+        fixes=done,
+        fix_failures=failed,
         config_valid=_config(document),
     )
 
@@ -196,6 +197,11 @@ def _failing(row: Mapping[str, Any]) -> tuple[str, str]:
     return _label(row.get("name") or "unnamed"), _label(row.get("reason") or "unknown")
 
 
+def _counted(document: Mapping[str, Any], key: str) -> Optional[float]:
+    fixes = mapping(document, "fixes")
+    return _number(fixes[key]) if key in fixes else None
+
+
 def _config(document: Mapping[str, Any]) -> Optional[bool]:
     said = mapping(document, "config").get("valid")
     return said if isinstance(said, bool) else None
@@ -226,8 +232,9 @@ def _gauge(
     return metric
 
 
-def _counter(name: str, about: str, value: float) -> Metric:
+def _counter(name: str, about: str, value: Optional[float]) -> Metric:
     # Without `created` there is no `_created` series, in any version of prometheus_client.
     metric = CounterMetricFamily(f"resize_agent_{name}", about, labels=())
-    metric.add_metric((), value)
+    if value is not None:
+        metric.add_metric((), value)
     return metric
