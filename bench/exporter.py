@@ -212,6 +212,7 @@ def part(figures: Figures) -> Part:
     largest = max(peak(runs) / peak(node) for name, runs in scrapes.items() if runs is not node)
     longest = max(median(wall(runs)) for runs in scrapes.values() if runs is not node)
     lost = sum(run.counted["lost"] for runs in figures[LOAD].values() for run in runs)
+    late = max(percentile(runs, 99) for runs in figures[LOAD].values())
     return Part(
         "The exporter",
         f"A scrape beside one of {NODE_EXPORTER} with its default collectors, in turns. A scrape starts no work here: it is a file"
@@ -226,10 +227,11 @@ def part(figures: Figures) -> Part:
             Goal("a scrape takes no longer than node_exporter's, up to 5000 peers", f"{number(slowest)} times at most", slowest <= GOAL,
                  "a body in Python against one in Go"),
             Goal(f"a scrape takes less than {GOAL_MS} ms, the median", f"{longest * 1000:.1f} ms", longest * 1000 < GOAL_MS,
-                 "the text is made anew for each scrape"),
+                 "the machine does other things meanwhile"),
             Goal("no more memory than twice node_exporter's", f"{number(largest)} times at most", largest <= 2,
                  "an interpreter with its libraries is larger than a Go program"),
-            Goal("every scrape is answered under load", f"{lost:.0f} not answered", lost == 0, "the table of connections is full"),
+            Goal("every scrape is answered under load", f"{lost:.0f} not answered; 99 of 100 within {late * 1000:.0f} ms", lost == 0,
+                 "the table of connections is full"),
         ),
         (chart(figures),),
         "`bench/exporter.py`, on loopback, a connection each, gzip accepted; every tenth peer fails.",
