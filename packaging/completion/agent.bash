@@ -27,7 +27,8 @@ _agent_resize() {
         COMPREPLY=($(compgen -W "$(_agent_resize_peers)" -- "$word")); return ;;
     --config | --textfile | --web-config | --report) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --root) COMPREPLY=($(compgen -d -- "$word")); return ;;
-    --timeout | --peer-timeout | --prune | --listen) return ;;
+    --timeout | --peer-timeout | --listen) return ;;
+    --prune) [[ $word == -* ]] || return ;; # a number, or nothing
     esac
     local words
     case $sub in
