@@ -103,7 +103,7 @@ def start_compute(node: Node) -> None:
     """Something of nova-compute's name and account: all of it that there is to be seen."""
     node.compute.sh(
         f"setpriv --reuid {UID} --regid {UID} --clear-groups"
-        " bash -c 'exec -a /usr/bin/nova-compute sleep 600' </dev/null >/dev/null 2>&1 &"
+        " bash -c 'exec -a /usr/bin/nova-compute sleep infinity' </dev/null >/dev/null 2>&1 &"
     )
     seen = ["pgrep", "-f", "^/usr/bin/nova-compute"]
     await_that(lambda: node.compute.run(seen).returncode == 0, "nova-compute runs", node.host.log)

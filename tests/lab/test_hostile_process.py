@@ -31,7 +31,7 @@ def pretend(host: Host, user: str, environment: str) -> None:
     """A process of `user` whose command line is nova-compute's."""
     host.sh(
         f"mkdir -p {VICTIM}; cd /; setsid env -i {environment} setpriv --reuid {user} --regid {user}"
-        f" --clear-groups bash -c 'exec -a /usr/bin/nova-compute sleep 600' </dev/null >/dev/null 2>&1 &"
+        f" --clear-groups bash -c 'exec -a /usr/bin/nova-compute sleep infinity' </dev/null >/dev/null 2>&1 &"
         " until pgrep -f '^/usr/bin/nova-compute' >/dev/null; do :; done"
     )
 
@@ -67,7 +67,7 @@ def test_a_process_that_calls_itself_sshd_does_not_tell_which_host_keys_are_ours
     host.stop_sshd()
     host.sh(
         "cd /; setsid setpriv --reuid daemon --regid daemon --clear-groups"
-        " bash -c 'exec -a \"sshd: /usr/sbin/sshd -f /tmp/evil [listener]\" sleep 600' </dev/null >/dev/null 2>&1 &"
+        " bash -c 'exec -a \"sshd: /usr/sbin/sshd -f /tmp/evil [listener]\" sleep infinity' </dev/null >/dev/null 2>&1 &"
         " until pgrep -f '^sshd: .*evil' >/dev/null; do :; done"
     )
     host.start_sshd()

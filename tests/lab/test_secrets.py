@@ -40,7 +40,7 @@ for what, text in seen:
 COMPUTE = (
     f"cd /; setsid env -i PATH=/usr/bin:/bin OS_PASSWORD={TOKEN} OS_DEFAULT__TRANSPORT_URL={TOKEN}"
     " setpriv --reuid nova --regid nova --clear-groups"
-    " bash -c 'exec -a /usr/bin/nova-compute sleep 600' </dev/null >/dev/null 2>&1 &"
+    " bash -c 'exec -a /usr/bin/nova-compute sleep infinity' </dev/null >/dev/null 2>&1 &"
     " until pgrep -f '^/usr/bin/nova-compute' >/dev/null; do :; done"
 )
 
