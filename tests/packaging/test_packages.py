@@ -27,6 +27,7 @@ SHIPPED = {
     "/usr/share/bash-completion/completions/agent",
     "/usr/share/doc/resize-agent/install.md",
     "/usr/share/doc/resize-agent/examples/systemd/instances-path.conf",
+    "/usr/share/doc/resize-agent/examples/ansible/roles/resize_agent/tasks/main.yml",
 }
 STATE = {"run/resize-agent": 0o700, "var/lib/resize-agent": 0o755}
 # Directories that every package may share, and nothing else outside our own.
