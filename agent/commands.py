@@ -144,7 +144,7 @@ def _config(arguments: argparse.Namespace) -> int:
     want = load(host, arguments.config)
     if arguments.what == "show":
         for key, value, origin in (*settings.shown(want), _layout(host, want)):
-            print(f"{key:<18} {value:<28} # {origin}")
+            print(f"{key:<20} {value:<28} # {origin}")
     else:
         print("The configuration is fine.")
     return READY

@@ -196,6 +196,11 @@ def test_a_command_is_one_line_however_long_so_that_it_can_be_pasted() -> None:
     assert command in done and command in todo
 
 
+def test_what_a_step_has_replaced_is_told_once() -> None:
+    shown = text(applied(Result.DONE, "was /usr/sbin/nologin"), PLAIN)
+    assert shown.count("was /usr/sbin/nologin") == 1, shown
+
+
 def test_a_step_that_failed_says_why() -> None:
     shown = text(applied(Result.FAILED, "No space left on device"), PLAIN)
     assert "Changed: 0 of 1 step tried" in shown
