@@ -81,8 +81,21 @@ def test_a_broken_host_fails_the_play_with_the_cause(control: Site) -> None:
         assert done.returncode != 0
         assert "nologin" in done.stdout
         assert "compute1" in changes(done.stdout)
+        assert "schema_version" not in done.stdout  # its words, not the whole report
     finally:
         host.sh("rm /etc/nologin")
+
+
+def test_a_wrong_configuration_fails_the_play_with_file_and_line(control: Site) -> None:
+    host = control.fleet["compute2"]
+    host.write("/etc/resize-agent/conf.d/site.yaml", "interval: 60\ncolour: red\n")
+    try:
+        done = control.try_play("--limit", "compute2")
+        assert done.returncode != 0
+        assert "/etc/resize-agent/conf.d/site.yaml:2" in done.stdout
+        assert "from_json" not in done.stdout
+    finally:
+        host.sh("rm /etc/resize-agent/conf.d/site.yaml")
 
 
 def test_check_mode_changes_nothing(control: Site) -> None:
