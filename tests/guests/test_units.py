@@ -142,6 +142,15 @@ def test_units_are_as_strict_as_promised_where_they_run(host: Host):
     assert found["resize-agent-exporter.service"] <= 1.2, said.stdout
 
 
+def test_the_journal_has_one_name_for_all_units(host: Host):
+    host.run(["systemctl", "start", "resize-agent-fix.service"], timeout=300)
+
+    said = host.sh("journalctl --no-pager -o cat -t resize-agent").stdout
+    assert "listening on" in said and "resizes can leave this host" in said
+    assert "Local side" in said or "Nothing to do" in said or "Changed:" in said, said
+    assert host.sh("journalctl --no-pager -o cat -t agent").stdout in ("", "-- No entries --\n")
+
+
 def test_timer_is_spread_over_the_night(host: Host):
     host.sh("systemctl enable --now resize-agent-fix.timer")
 
