@@ -31,6 +31,8 @@ NOVAS = (
     *("/var/lib/nova/.ssh/id_ed25519", "/var/lib/nova/.ssh/authorized_keys"),
     *("/etc/ssh/ssh_known_hosts.nova", "/etc/ssh/ssh_config.d/50-resize-agent.conf"),
 )
+TIMER = "resize-agent-fix.timer"
+FIXING = ("resize-agent-fix.service", TIMER)
 FOREIGN = "# a line that is not ours\n"
 DIAL = "ssh -o BatchMode=yes 10.99.0.12 true"
 
@@ -54,7 +56,7 @@ def test_package_from_install_to_purge(
     _says_so_in_one_line(c1)
     c1.sh(f"echo '{FOREIGN.strip()}' >> /var/lib/nova/.ssh/authorized_keys")
 
-    c1.sh("systemctl enable --now resize-agent-fix.timer")
+    c1.sh(f"systemctl enable --now {TIMER}")
     c1.write("/etc/resize-agent/conf.d/site.yaml", "interval: 30\n")
     c1.sh("echo 'probe: {parallel: 2}' >> /etc/resize-agent/agent.yaml")
     before = _state(c1)
@@ -66,6 +68,9 @@ def test_package_from_install_to_purge(
     assert c1.exists("/etc/resize-agent/conf.d/site.yaml") and c1.exists(REPORT)
     said = c1.sh("systemctl list-units --all --plain --no-legend 'resize-agent*'").stdout
     assert "running" not in said and "waiting" not in said, said
+
+    install(c1, next_deb)
+    await_that(lambda: active(c1, (*UNITS, TIMER)), "all that was enabled runs again")
 
     apt(c1, "purge", "resize-agent")
     _purged(c1)
@@ -111,10 +116,22 @@ def _installed_and_looking(host: Host) -> None:
     await_that(lambda: active(host), "both units are active", lambda: journal(host))
     await_that(lambda: host.exists(REPORT), "the first report", lambda: journal(host))
     assert host.run(["systemctl", "is-enabled", *UNITS]).stdout.split() == ["enabled", "enabled"]
-    assert host.run(["systemctl", "is-enabled", "resize-agent-fix.timer"]).stdout == "disabled\n"
+    assert host.run(["systemctl", "is-enabled", TIMER]).stdout == "disabled\n"
     await_that(lambda: metrics(host)["resize_agent_report_valid"] == 1, "a report is served")
     assert metrics(host)['resize_agent_ready{role="source"}'] == 0
+    _understood_by_this_systemd(host)
     assert "NOT READY; " in _status(host), _status(host)
+
+
+def _understood_by_this_systemd(host: Host) -> None:
+    """Each release has another: not a word about the units, and the promised confinement."""
+    inside = ["systemd-run", "--quiet", "--pipe", "--wait"]  # Debian 11's asks for its own control group
+    said = host.run([*inside, "systemd-analyze", "verify", "--man=no", *UNITS, *FIXING])
+    assert said.stdout + said.stderr == ""
+    for unit, most in zip(UNITS, (2.8, 1.2)):
+        told = host.sh(f"systemd-analyze security --no-pager {unit}").stdout
+        found = re.search(r"exposure level for \S+: ([0-9.]+)", told)
+        assert found is not None and float(found[1]) <= most, told[-200:]
 
 
 def _says_ready(host: Host) -> None:
@@ -153,7 +170,7 @@ def _upgraded(host: Host, before: dict[str, str]) -> None:
     assert after["state"] == before["state"] and after["pid"] != before["pid"]
     shown = host.sh("agent config show").stdout
     assert "conf.d/site.yaml:1" in shown and "agent.yaml:" in shown
-    assert host.sh("systemctl is-active resize-agent-fix.timer").stdout == "active\n"
+    assert host.sh(f"systemctl is-active {TIMER}").stdout == "active\n"
     _says_ready(host)
 
 
