@@ -20,6 +20,7 @@ from tests.guests.situations import (
     read_only_for_all,
     ready,
     sshd_argument,
+    take_away,
     verdicts,
 )
 from tests.lab.host import Host
@@ -79,6 +80,18 @@ def test_name_that_the_host_gets_while_the_daemon_runs_is_its_name(c1: Host):
     c1.sh("hostname c9; systemctl kill -s USR1 resize-agent")
 
     await_that(lambda: saved(c1)["host"] == "c9", "the new name is told", lambda: journal(c1))
+
+
+def test_a_later_name_would_be_missed_were_the_machine_s_name_protected(c1: Host):
+    """Why ProtectHostname= is left out."""
+    c1.write("/etc/nova/nova.conf", "[DEFAULT]\n", owner="nova:nova")
+    take_away(c1, "ProtectHostname=yes")
+    before = daemon_report(c1, dialled=False)["taken_at"]
+
+    c1.sh("hostname c9; systemctl kill -s USR1 resize-agent")
+
+    await_that(lambda: saved(c1)["taken_at"] != before, "it has looked again", lambda: journal(c1))
+    assert saved(c1)["host"] == "c1"
 
 
 def test_dial_that_hangs_is_ended(c1: Host):
