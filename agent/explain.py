@@ -12,7 +12,7 @@ from typing import Optional
 from agent.formats.escape import visible
 from agent.formats.nova_log import Finished
 from agent.formats.nova_recovery import GROWS
-from agent.formats.nova_story import Story
+from agent.formats.nova_story import ARRIVED, Story
 from agent.formats.nova_told import Told
 from agent.model import Check
 from agent.reasons import REASONS, Impact, Reason, Side
@@ -50,7 +50,9 @@ IMPACTS: dict[Impact, tuple[str, str]] = {
     ),
     Impact.WRONG_DISK: (
         "Nothing fails: the guest comes up on the destination with a BLANK disk and the resize waits to be confirmed.",
-        "Do not confirm. `openstack server resize revert` brings the guest back to its disk, which is in UUID_resize on the source.",
+        "Do not confirm. `openstack server resize revert` brings the guest back to its disk, which is in UUID_resize on the source."
+        " After a confirm a copy may still lie where nobody looks, on either host: in UUID below the source's instances path, or"
+        " below a mount point.",
     ),
     Impact.DISK_LOSS: (
         "Nova's own clean-up after a failed copy DELETES the guest's disk.",
@@ -240,9 +242,10 @@ def _impact(story: Story) -> str:
 
 
 def _pair_of(story: Story) -> str:
-    there = story.destination or ("" if story.impact == "error_destination" else story.address)
-    if story.destination and story.address and story.impact != "error_destination":
-        there = f"{story.destination} ({story.address})"
+    address = "" if story.state in [state.value for state in ARRIVED] else story.address
+    there = story.destination or address
+    if story.destination and address:
+        there = f"{story.destination} ({address})"
     return f"{story.source or 'the source'} -> {there or 'the destination'}"
 
 
@@ -264,7 +267,8 @@ def _unrecognised() -> list[str]:
             100,
         ),
         *textwrap.wrap(
-            "The whole text of a failure is in nova-compute.log of the source: agent explain /var/log/nova/nova-compute.log",
+            "The whole text of a failure is in nova-compute.log of the source: agent explain /var/log/nova/nova-compute.log"
+            " (one that is packed: zcat FILE | agent explain -)",
             100,
         ),
     ]

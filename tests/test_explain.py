@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,33 @@ def test_a_finished_one_says_what_is_left_to_do_in_the_guest() -> None:
         assert words in page
 
 
+def test_an_old_directory_in_the_way_is_told_to_be_what_the_guest_would_start_from() -> None:
+    page = flat(log("undeletable_resize"))
+    assert "Nova puts that OLD one in $D" in page
+    assert page.index("OLD one") < page.index("hard reboot.")
+
+
+def test_a_guest_that_hangs_on_the_destination_is_not_rebooted_before_its_ports_are_there() -> None:
+    page = flat(b'{"id": "u", "OS-EXT-STS:task_state": "resize_migrated"}')
+    assert "binding host" in page
+    assert "no end of it is told" in page
+    assert "took longer" not in page
+    assert page.index("binding host") < page.index("reboot --hard")
+
+
+def test_a_base_image_that_is_gone_is_no_failed_copy_of_a_disk() -> None:
+    page = flat(log("pull_unresolvable"))
+    assert "the base image is gone from Glance" in page
+    assert "directory was made" not in page
+    assert "seen before by" not in page
+    assert "agent --only known_hosts on the destination" in flat(log("pull_unknown_key"))
+
+
+def test_a_blank_disk_that_was_confirmed_may_still_have_a_copy() -> None:
+    assert "instances path" in page("duplicate_address")
+    assert "below the SOURCE's instances path" in flat(log("succeeded_destination"))
+
+
 def test_one_cause_is_told_once_however_many_guests_it_hit() -> None:
     only = story(log("host_key_unknown_twice"))
     assert (only.count, len(only.guests), len(only.requests)) == (2, 2, 2)
@@ -189,6 +217,8 @@ def test_the_checks_named_exist_and_know_the_cause() -> None:
         for check, where in seen:
             assert check in ids
             assert where in ("source", "destination")
+    assert set(nova_recovery.PULL_SEEN_BY) <= set(REASONS)
+    assert {c for seen in nova_recovery.PULL_SEEN_BY.values() for c in seen} <= ids
 
 
 def test_every_cause_of_a_sentence_is_in_the_list() -> None:
@@ -221,6 +251,17 @@ def test_a_file_a_pipe_and_an_argument_say_the_same(tmp_path: Path) -> None:
     done = agent("explain", CLASSIC)
     assert done.returncode == 0
     assert b"host_key_unknown" in done.stdout
+
+
+def test_an_interrupt_ends_the_wait_for_input_and_says_nothing() -> None:
+    argv = [sys.executable, "-m", "agent", "explain", "-"]
+    with subprocess.Popen(argv, cwd=TOP, stdin=-1, stdout=-1, stderr=-1) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(b"x" * (1 << 20))  # more than a pipe holds: it is being read
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
 
 
 def test_json_gives_the_same_as_data() -> None:

@@ -1,6 +1,6 @@
 """What `openstack server event show`, `server event list --long` and `server show` print, as data.
 
-Tables and the formats json, yaml and shell.
+Tables and the formats json, yaml, shell and value.
 """
 
 from __future__ import annotations
@@ -14,22 +14,32 @@ from typing import Any, Optional
 
 import yaml
 
+from agent.formats.nova_command import UUID
+
 _LONGEST = 1 << 20
 _LONGEST_YAML = 128 * 1024
 _MOST_VALUES = 5000
 _BORDER = re.compile(r"^\+[-+]*\+$")
 _SHELL = re.compile(r'^([\w:.-]+)="((?:[^"\\]|\\.)*)"$', re.MULTILINE)
 _YAML = re.compile(r"^(?:- )?[A-Za-z][\w :.-]{0,60}:(?: |$)")
-# Older clients print an event as `details='...', event='...', ... result='Error'`.
-_LISTED = re.compile(r"(?:^|[\s,])([a-z_]+)='(.*?)'(?=, [a-z_]+='|\s*$)", re.DOTALL)
+# The table prints an event as `details='...', event='...', ... result='Error'`, and so some faults.
+_LISTED = re.compile(r"(?:^|[\s,])([A-Za-z_]+)='(.*?)'(?=, [A-Za-z_]+='|\s*$)", re.DOTALL)
+# A table that was made to fit the terminal breaks lines at blanks; these are those of Nova's own text.
+_BROKEN = re.compile(
+    r"\n(?!\s|(?:Command|Exit code|Stdout|Stderr): |Traceback|[\w.]*(?:Error|Exception)\b)"
+)
+_NO_LETTERS = re.compile(r"[^a-z0-9]+")
 _NAMES = {
-    "os-ext-sts:task_state": "task_state",
-    "os-ext-sts:vm_state": "vm_state",
-    "os-ext-srv-attr:host": "host",
-    "request id": "request_id",
-    "server id": "server_id",
+    "os_ext_sts_task_state": "task_state",
+    "os_ext_sts_vm_state": "vm_state",
+    "os_ext_srv_attr_host": "host",
     "instance_uuid": "server_id",
 }
+# `-f value` prints no names: what its lines are has to be seen from themselves.
+_MOST_LINES = 300
+_REQUEST = re.compile(r"req-[0-9a-f-]{36}")
+_TASK = re.compile(r"resize_[a-z]+")
+_VERIFY = "VERIFY_RESIZE"
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ def _data(text: str) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            return None
+            return _values(text)
     shell = dict(_SHELL.findall(text))
     if shell and text.startswith(next(iter(shell)) + "="):
         return {key: re.sub(r'\\(["\\$`])', r"\1", value) for key, value in shell.items()}
@@ -83,7 +93,28 @@ def _data(text: str) -> Any:
             return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
         except (yaml.YAMLError, RecursionError, ValueError):
             return None
-    return None
+    return _values(text)
+
+
+def _values(text: str) -> Optional[dict[str, Any]]:
+    """The lines of `-f value`; None where nothing among them is of a server or an action."""
+    found: dict[str, Any] = {}
+    for line in text.splitlines()[:_MOST_LINES]:
+        told = _parsed(line)
+        if isinstance(told, list) and told and isinstance(told[0], dict) and "event" in told[0]:
+            found["events"] = told
+        elif isinstance(told, dict) and {"code", "message"} <= set(told):
+            found["fault"] = told
+        elif UUID.fullmatch(line):
+            found.setdefault("id", line)
+        elif _REQUEST.fullmatch(line):
+            found["request_id"] = line
+        elif _TASK.fullmatch(line):
+            found["task_state"] = line
+        elif line == _VERIFY:
+            found["status"] = line
+    known = "id" in found and {"task_state", "status"} & set(found)
+    return found if known or {"events", "fault"} & set(found) else None
 
 
 def _table(text: str) -> Any:
@@ -114,9 +145,9 @@ def _table(text: str) -> Any:
 def _plain(data: dict[Any, Any]) -> dict[str, str]:
     found = {}
     for key, value in data.items():
-        name = str(key).lower()
+        name = _NO_LETTERS.sub("_", str(key).lower())
         if value is not None and not isinstance(value, (dict, list)):
-            found[_NAMES.get(name, name.replace(" ", "_"))] = str(value)[:_LONGEST]
+            found[_NAMES.get(name, name)] = str(value)[:_LONGEST]
     if data and ("fault" in data or "events" in data):
         found.setdefault("fault" if "fault" in data else "action", "")
     return found
@@ -137,6 +168,9 @@ def _parsed(value: Any) -> Any:
 def _fault(value: Any) -> tuple[str, ...]:
     """The admin's details, which are whole, before the message, which is cut."""
     told = _parsed(value)
+    if isinstance(told, str):
+        listed = _listed(told)
+        told = listed if "message" in listed else told
     if isinstance(told, dict):
         return tuple(str(told[key]) for key in ("details", "message") if told.get(key))
     return (told,) if isinstance(told, str) and told not in ("", "None") else ()
@@ -146,10 +180,14 @@ def _events(value: Any) -> Iterator[Event]:
     told = _parsed(value)
     if isinstance(told, str):
         pieces = re.split(r"(?=\bdetails=')", told)
-        told = [dict(_LISTED.findall(piece)) or {"details": piece} for piece in pieces if piece]
+        told = [_listed(piece) or {"details": piece} for piece in pieces if piece.strip()]
     for each in told if isinstance(told, list) else ():
         if isinstance(each, dict):
             texts = (each.get("traceback"), each.get("details"))
             kept = tuple(str(text) for text in texts if text and text != "None")
             name, result, host = (str(each.get(k) or "") for k in ("event", "result", "host"))
             yield Event(name, result, host, kept)
+
+
+def _listed(text: str) -> dict[str, str]:
+    return dict(_LISTED.findall(_BROKEN.sub(" ", text)))

@@ -38,7 +38,7 @@ _CLASS_ONLY = re.compile(
 
 
 class State(Enum):
-    """What is left behind: the reports' impacts, and three that only a history shows."""
+    """What is left behind: the reports' impacts, and four that only a history shows."""
 
     ROLLBACK = "rollback"
     ERROR_RUNNING = "error_running"
@@ -47,6 +47,7 @@ class State(Enum):
     ERROR_DESTINATION = "error_destination"
     DISK_LOSS = "disk_loss"
     HANG = "hang"
+    HANG_DESTINATION = "hang_destination"
     HARMLESS = "harmless"
     UNKNOWN = "unknown"
 

@@ -1,4 +1,4 @@
-"""A nova-compute.log taken apart into records, in bounded memory: oslo.log's text and JSON, bare, or behind syslog."""
+"""A nova-compute.log taken apart into records, in bounded memory: oslo.log's text and JSON, bare, behind syslog or another prefix."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ _SYSLOG = re.compile(
 _OSLO = re.compile(
     r"(?:(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?) (?:(?P<pid>\d+) )?)?"
     r"(?P<level>TRACE|DEBUG|INFO|AUDIT|WARNING|ERROR|CRITICAL) (?P<logger>[A-Za-z_][\w.]*) ?"
+)
+# What grep, docker compose, kubectl or RFC 5424 put in front.
+_PREFIXED = re.compile(
+    r"[^\n]{1,200}?(?=\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.,]\d+ \d+ [A-Z]{4,8} [A-Za-z_][\w.]* )"
 )
 _CONTEXT = re.compile(r"\[(?P<words>[^\]\n]{0,400})\] ?")
 _INSTANCE = re.compile(r"\[instance: (?P<uuid>[0-9a-f-]{36})\] ?")
@@ -72,7 +76,7 @@ def records(texts: Iterable[str]) -> Iterator[Record]:
     """Complete records.  Those of several processes may be interleaved line by line behind syslog."""
     open_ones: OrderedDict[tuple[str, str], Record] = OrderedDict()
     last = ("", "")
-    for text in texts:
+    for text in _bare(texts):
         line = _COLOUR.sub("", text)
         if line.startswith("{"):
             told = _json(line)
@@ -82,6 +86,9 @@ def records(texts: Iterable[str]) -> Iterator[Record]:
         outer = _SYSLOG.match(line)
         rest = line[outer.end() :] if outer else line
         header = _OSLO.match(rest)
+        if header is None and (prefix := _PREFIXED.match(rest)):
+            rest = rest[prefix.end() :]
+            header = _OSLO.match(rest)
         pid = (header and header["pid"]) or (outer and outer["pid"]) or ""
         key = (outer["host"] if outer else "", pid) if header or outer else last
         last = key
@@ -128,13 +135,27 @@ def _continues(before: Record, line: Record) -> bool:
     return same and not line.request and line.uuid in ("", before.uuid)
 
 
-def _json(line: str) -> Optional[Record]:
+def _bare(texts: Iterable[str]) -> Iterator[str]:
+    """Docker and `journalctl -o json` put whole lines of the log into JSON."""
+    for line in texts:
+        wrapped = line.startswith("{") and ('"log":' in line or '"MESSAGE"' in line)
+        inner = _first(_loaded(line), "log", "MESSAGE") if wrapped else ""
+        if inner:
+            yield from inner.splitlines()
+        else:
+            yield line
+
+
+def _loaded(line: str) -> dict[str, Any]:
     try:
         told = json.loads(line)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(told, dict):
-        return None
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _json(line: str) -> Optional[Record]:
+    told = _loaded(line)
     context, extra = _mapping(told, "context"), _mapping(told, "extra")
     found = Record(
         host=_first(told, "hostname", "Hostname", "host"),
@@ -143,7 +164,7 @@ def _json(line: str) -> Optional[Record]:
         request=_first(context, "request_id") or _first(told, "request_id"),
         uuid=_first(extra, "instance_uuid") or _first(told, "instance_uuid"),
     )
-    message = _first(told, "message", "Payload", "log", "MESSAGE")
+    message = _first(told, "message", "Payload")
     if not message:
         return None
     back = told.get("traceback")

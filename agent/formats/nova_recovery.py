@@ -19,6 +19,8 @@ LEAVES: dict[State, str] = {
     State.ERROR_DESTINATION: "Nova counts the guest to {destination}, in ERROR, with its old flavor. {source} keeps {dir}_resize for ever.",
     State.DISK_LOSS: "The guest is powered off and in ERROR, and Nova's own clean-up may have DELETED its disk.",
     State.HANG: "Nova has no time limit: the resize is still going on or hangs. Up to mkdir the guest runs; from the copy on it is powered off.",
+    State.HANG_DESTINATION: "The disk has been copied and the guest is powered off. Nova counts it to {destination}, where finish_resize works,"
+    " failed, or was never told to begin.",
     State.HARMLESS: "Nothing: by itself this fails no resize.",
     State.UNKNOWN: "The text does not tell. `openstack server show {guest}`: ACTIVE or SHUTOFF as before is a rollback; with ERROR, see whether it runs"
     " (virsh list) and where its disk is.",
@@ -63,7 +65,9 @@ RECOVERY: dict[State, tuple[str, ...]] = {
     State.DISK_LOSS: (
         "STOP: no hard reboot, no new resize between these hosts. Look at {dir} and {dir}_resize on both hosts (ls -la), and"
         " whether they are on shared storage (findmnt -T {ip}).",
-        "A good disk that is left in either directory: copy it away first. With a good {dir}/disk: hard reboot. With it in {dir}_resize only:"
+        "Whose disk is it? Where a directory of an earlier resize was in the way, Nova puts that OLD one in {dir}: its disk is whole, and of that"
+        " earlier day (ls -l --time-style=full-iso {dir}). Starting the guest from it is going back to that day.",
+        "A good disk that is left in either directory: copy it away first. With it in {dir}: hard reboot. With it in {dir}_resize only:"
         " move {dir} aside, mv {dir}_resize {dir}, then hard reboot.",
         "No disk left: from a backup or a snapshot of the storage. Never `openstack server set --state active`, rebuild or evacuate"
         " before that.",
@@ -75,11 +79,20 @@ RECOVERY: dict[State, tuple[str, ...]] = {
         "Do not hard reboot and do not set the state beside a running copy: its later clean-up removes the running guest's directory.",
         "Nova-compute on {source} restarted meanwhile: it has reverted the move by itself; look at the disk, then hard reboot.",
     ),
+    State.HANG_DESTINATION: (
+        "First look into nova-compute.log of {destination} for {guest}: a failure of finish_resize there tells its own story, and"
+        " fetching an image or converting the disk needs time, not help.",
+        "Nothing of {guest} there: the message was lost, and ports and volumes are still {source}'s. Put the ports' binding host and the volumes'"
+        " attachments right, then `openstack server reboot --hard {guest}`; a hard reboot before starts it without them.",
+        "Never `openstack server set --state active`: it starts nothing. The disk is in {dir}_resize on {source} and in {dir} on {destination}:"
+        " delete neither.",
+    ),
     State.HARMLESS: ("Nothing to recover from this alone; look for what failed after it.",),
     State.UNKNOWN: (
         "First find the state: `openstack server show {guest}`, virsh list and `ls -la {ip}` on both hosts.",
-        "The guest runs: `openstack server set --state active {guest}` is safe. It is off, {dir}/disk exists and {dir}_resize does not, and no"
-        " copy runs: `openstack server reboot --hard {guest}`. Anything else: do neither, and delete nothing.",
+        "It shows ERROR, runs on {source}, and no {dir}_resize is on either host: `openstack server set --state active {guest}` is safe. It is off,"
+        " {source} has {dir}/disk and no {dir}_resize, and no copy runs: `openstack server reboot --hard {guest}`. Anything else: do neither,"
+        " and delete nothing.",
     ),
 }
 RSYNC_MODE = (
@@ -90,7 +103,8 @@ GROWS = (
     "The disk has the new size when it arrives, the file system in the guest not yet. It grows by itself at the next boot where cloud-init's"
     " growpart runs; otherwise by hand in the guest: growpart /dev/vda 1, then resize2fs /dev/vda1 (ext4) or xfs_growfs / (XFS).",
     "Look into the guest BEFORE `openstack server resize confirm`: confirming deletes the old disk. A blank disk: `openstack server"
-    " resize revert`.",
+    " resize revert`. Confirmed already: what was copied may lie where nobody looks, on either host in the guest's directory below the SOURCE's"
+    " instances path, or below a mount point.",
 )
 
 # The checks that see the cause before a resize does, and the host each runs on.
@@ -141,6 +155,20 @@ SEEN_BY: dict[str, tuple[tuple[str, str], ...]] = {
     "undeletable_resize": (("leftovers", "source"),),
     "shared_touch_fails": (("room", "destination"), ("peer_settings", "source")),
 }
+# Those of the destination before it has to fetch a base image from the source, by name.
+PULL_SEEN_BY: dict[str, tuple[str, ...]] = {
+    "host_key_unknown": ("known_hosts",),
+    "name_unresolvable": ("reverse_pull",),
+    "host_key_changed": ("known_hosts",),
+    "known_hosts_unreadable": ("known_hosts",),
+    "client_config_invalid": ("ssh_config",),
+    "identity_mode": ("identity",),
+    "identity_unreadable": ("identity",),
+    "no_space": ("room",),
+}
+NO_END = "no end of it is told: it is still going on, or it hangs, and Nova has no time limit"
+LOOK_THERE = "look into its nova-compute.log"
+NO_BASE_IMAGE = "the base image is gone from Glance, and the source does not have its file or nova may not read it there"
 ON_SOURCE = {code for code, seen in SEEN_BY.items() if seen[0][1] == "source"} - {
     "permission_denied",
     "shared_touch_fails",

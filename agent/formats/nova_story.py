@@ -12,8 +12,18 @@ from agent.formats.escape import visible
 from agent.formats.nova_command import Command, Work
 from agent.formats.nova_fault import Fault, State
 from agent.formats.nova_log import Failure
-from agent.formats.nova_recovery import LEAVES, ON_SOURCE, RECOVERY, RSYNC_MODE, SEEN_BY
-from agent.reasons import REASONS, Impact, Side
+from agent.formats.nova_recovery import (
+    LEAVES,
+    LOOK_THERE,
+    NO_BASE_IMAGE,
+    NO_END,
+    ON_SOURCE,
+    PULL_SEEN_BY,
+    RECOVERY,
+    RSYNC_MODE,
+    SEEN_BY,
+)
+from agent.reasons import REASONS, Impact, Reason, Side
 
 _MOST_GUESTS = 10
 _PROBE = "7e512ea9-0000-4000-8000-000000000000"
@@ -27,7 +37,10 @@ _IMPACTS = {
     State.ERROR_DESTINATION: Impact.ERROR_DESTINATION,
     State.DISK_LOSS: Impact.DISK_LOSS,
     State.HANG: Impact.HANG,
+    State.HANG_DESTINATION: Impact.HANG,
 }
+ARRIVED = (State.ERROR_DESTINATION, State.HANG_DESTINATION)
+"""Nova counts the guest to the destination, so that is the host which the text names."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,7 @@ def _story(group: Sequence[Failure], names: Mapping[str, str]) -> Story:
     command = fault.command
     address = visible(command.address, 100) if command else ""
     other = visible(names.get(address, ""), 100)
-    arriving = fault.state is State.ERROR_DESTINATION
+    arriving = fault.state in ARRIVED
     source, destination = (other, host) if arriving else (host, other)
     if arriving and command and command.work is Work.PULL:
         source = source or address  # Nova pulls by the source's service name
@@ -93,7 +106,7 @@ def _story(group: Sequence[Failure], names: Mapping[str, str]) -> Story:
         recovery.append(RSYNC_MODE)
     return Story(
         reason=reason.code,
-        cause=reason.cause,
+        cause=_cause(fault, reason),
         saw=fault.detail,
         command=visible(command.line, 600) if command else "",
         exit_code=fault.status,
@@ -108,7 +121,9 @@ def _story(group: Sequence[Failure], names: Mapping[str, str]) -> Story:
         caught_by=tuple(map(fill, _caught_by(fault))),
         prove_on="" if not proof else "destination" if _pulls(fault) else "source",
         prove=proof,
-        remedy=_remedy(reason.remedy, acting, fill),
+        remedy=_remedy(
+            LOOK_THERE if fault.state is State.HANG_DESTINATION else reason.remedy, acting, fill
+        ),
         directory=fill("{dir}"),
         recovery=tuple(map(fill, recovery)),
         cut=fault.cut,
@@ -153,6 +168,13 @@ def _pulls(fault: Fault) -> bool:
     return fault.command is not None and fault.command.work is Work.PULL
 
 
+def _cause(fault: Fault, reason: Reason) -> str:
+    """As the list of codes has it, unless this text shows less, or another file."""
+    if _IMPACTS.get(fault.state) is Impact.HANG:
+        return NO_END
+    return NO_BASE_IMAGE if _pulls(fault) and reason.code == "copy_failed" else reason.cause
+
+
 def _acting(fault: Fault) -> str:
     """Who has to act, in terms of the pair: the list of codes speaks from the host that judges itself."""
     reason = REASONS.get(fault.reason, REASONS["unclassified"])
@@ -169,12 +191,10 @@ def _acting(fault: Fault) -> str:
 
 
 def _caught_by(fault: Fault) -> list[str]:
-    swap = {"source": "destination", "destination": "source"}
-    found = []
-    for check, role in SEEN_BY.get(fault.reason, ()):
-        where = swap[role] if _pulls(fault) else role
-        found.append(f"agent --only {check} on {{{where}}}")
-    if fault.command is not None and not _pulls(fault):
+    if _pulls(fault):
+        return [f"agent --only {c} on {{destination}}" for c in PULL_SEEN_BY.get(fault.reason, ())]
+    found = [f"agent --only {check} on {{{role}}}" for check, role in SEEN_BY.get(fault.reason, ())]
+    if fault.command is not None:
         found.append("agent --peer {peer} on {source}, the real dial to {destination}")
     return found
 

@@ -14,6 +14,12 @@ from agent.formats.nova_log import Failure, Finished, Unfinished
 from agent.formats.nova_story import Story, stories
 
 _HEAD = 1 << 20
+# The tasks in which ssh and the disks are at work; before them nothing is touched, confirm and revert use no ssh.
+_STATES = {
+    "resize_migrating": State.HANG,
+    "resize_migrated": State.HANG_DESTINATION,
+    "resize_finish": State.HANG_DESTINATION,
+}
 _MOVES = ("resize", "migrate", "confirmresize", "revertresize")
 
 
@@ -38,10 +44,9 @@ def read(chunks: Iterable[bytes], names: Mapping[str, str]) -> Told:
         if answer is not None:
             return _answer(answer, names)
         history = nova_log.read([head])
-        if not history.records:
-            return _text(text, names)
-        return _log(history, names)
-    return _log(nova_log.read(chain([head], source)), names)
+        return _log(history, names) if history.records else _text(text, names)
+    history = nova_log.read(chain([head], source))
+    return _log(history, names) if history.records else Told("text", recognised=False)
 
 
 def _head(source: Iterator[bytes]) -> bytes:
@@ -63,7 +68,9 @@ def _text(text: str, names: Mapping[str, str]) -> Told:
 
 
 def _log(history: nova_log.History, names: Mapping[str, str]) -> Told:
-    hanging = [_hanging(each) for each in history.unfinished if each.doing != "arriving"]
+    hanging = [
+        _hanging(each) for each in history.unfinished if each.command or each.doing in _STATES
+    ]
     told = Told("log", stories([*history.failures, *hanging], names), history.finished)
     for each in history.unfinished:
         if each.doing == "arriving":
@@ -81,9 +88,9 @@ def _hanging(seen: Unfinished) -> Failure:
     told_by = (
         f"the command's end is not in the log: {visible(seen.command, 300)}"
         if seen.command
-        else f"Nova skipped the guest in its periodic look: still {visible(seen.doing, 40)}"
+        else f"its task is {visible(seen.doing, 40)}, and neither an end nor a failure is told"
     )
-    fault = Fault("too_slow", State.HANG, told_by, uuid=seen.uuid)
+    fault = Fault("too_slow", _STATES.get(seen.doing, State.HANG), told_by, uuid=seen.uuid)
     return Failure(fault, seen.uuid, "", seen.host, seen.time)
 
 
@@ -93,7 +100,7 @@ def _answer(answer: nova_client.Answer, names: Mapping[str, str]) -> Told:
         told.notes = [*_listed(answer.rows)]
         return told
     fields = answer.fields
-    uuid = fields.get("server_id") or fields.get("id", "")
+    uuid = "".join((fields.get("server_id") or fields.get("id", "")).split())
     host = fields.get("host", "")
     failures = [
         Failure(fault, uuid or fault.uuid, fields.get("request_id", ""), event.host, "")
@@ -105,11 +112,13 @@ def _answer(answer: nova_client.Answer, names: Mapping[str, str]) -> Told:
     if fault is not None:
         failures.append(Failure(fault, uuid or fault.uuid, "", host, fields.get("updated", "")))
     task = fields.get("task_state", "")
-    if not failures and task.startswith("resize_"):
+    if not failures and task in _STATES:
         failures.append(_hanging(Unfinished(uuid, host, fields.get("updated", ""), task)))
     told.stories = stories(failures, names)
     if fields.get("status", "").upper() == "VERIFY_RESIZE":
         told.finished.append(Finished(uuid, host, fields.get("updated", "")))
+    arrived = [e.host for e in answer.events if "finish_resize" in e.name] if not failures else []
+    told.finished += [Finished(uuid, host, "") for host in arrived]
     if not failures and not told.finished:
         told.notes.append(_silent(answer, uuid))
     return told
@@ -153,8 +162,14 @@ def _listed(rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
 
 
 def _silent(answer: nova_client.Answer, uuid: str) -> str:
-    if answer.events:
+    if answer.events and all(event.result.lower() == "success" for event in answer.events):
         return "None of these events failed."
+    if answer.events:
+        return "No end of these events can be read from this: openstack server event show -f json"
+    if answer.fault:
+        return f"The fault is none of a resize that is known here: {visible(answer.fault[-1], 300)}"
+    if answer.fields.get("task_state", "").startswith("resize_"):
+        return f"The guest's task is {visible(answer.fields['task_state'], 40)}, in which Nova uses no ssh."
     return (
         "No fault is shown. A resize that Nova rolled back leaves none here:"
         f" openstack server event list --long {visible(uuid, 60) or 'SERVER'} | agent explain -"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import pytest
 
@@ -31,7 +32,26 @@ def as_shell(data: dict[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
-FORMATS = {"table": shown, "json": lambda data: json.dumps(data, indent=2), "shell": as_shell}
+def as_values(data: dict[str, object]) -> str:
+    """`-f value` prints no names."""
+    return "\n".join(map(str, data.values())) + "\n"
+
+
+FORMATS = {
+    "table": shown,
+    "json": lambda data: json.dumps(data, indent=2),
+    "shell": as_shell,
+    "value": as_values,
+}
+
+
+def in_words(data: dict[str, object]) -> str:
+    """As the client prints a mapping in a table."""
+    return ", ".join(f"{key}='{value}'" for key, value in sorted(data.items()))
+
+
+def wrapped(text: str, width: int) -> str:
+    return "\n".join("\n".join(textwrap.wrap(line, width)) for line in text.split("\n"))
 
 
 def told(text: str) -> list[str]:
@@ -46,9 +66,38 @@ def test_server_show_with_the_fault_of_a_failed_copy(kind: str) -> None:
     data = {"id": GUEST, "status": "ERROR", ADMIN: "compute1", "fault": fault}
     text = FORMATS[kind](data)
     assert told(text) == ["sftp_missing/error_stopped"]
-    assert told(FORMATS[kind]({**data, "fault": {"message": "ProcessExecutionError"}})) == [
-        "unclassified/error_stopped"
+    cut = {"code": 500, "message": "ProcessExecutionError"}
+    assert told(FORMATS[kind]({**data, "fault": cut})) == ["unclassified/error_stopped"]
+
+
+@pytest.mark.parametrize("width", [50, 75, 120, 10_000])
+def test_a_table_that_is_made_to_fit_the_terminal_says_the_same(width: int) -> None:
+    whole = recording("sftp_missing").exception
+    fault = in_words({"code": 500, "message": "ProcessExecutionError", "details": whole})
+    table = shown({"id": GUEST, "status": "ERROR", "fault": wrapped(fault, width)})
+    assert told(table) == ["sftp_missing/error_stopped"]
+    listed = wrapped(in_words({**event(), "hostId": "abc"}), width)
+    (story,) = nova_told.read([shown({**EVENTS, "events": listed}).encode()], {}).stories
+    assert (story.reason, story.state, story.source) == (
+        "host_key_unknown",
+        "rollback",
+        "compute1",
+    )
+
+
+def test_a_fault_that_is_none_of_a_resize_is_not_called_none() -> None:
+    fault = {"code": 500, "message": "No valid host was found. "}
+    seen = nova_told.read([shown({"id": GUEST, "status": "ERROR", "fault": fault}).encode()], {})
+    assert seen.stories == []
+    assert seen.notes == [
+        "The fault is none of a resize that is known here: No valid host was found. "
     ]
+
+
+def test_events_without_an_end_are_not_called_successes() -> None:
+    seen = nova_told.read([shown({**EVENTS, "events": "whatever this is"}).encode()], {})
+    assert seen.stories == []
+    assert "-f json" in seen.notes[0]
 
 
 def test_server_show_of_a_rolled_back_one_sends_to_the_events() -> None:
@@ -63,6 +112,21 @@ def test_server_show_of_one_that_hangs_and_of_one_that_arrived() -> None:
     assert told(shown(hanging)) == ["too_slow/hang"]
     arrived = nova_told.read([shown({"id": GUEST, "status": "VERIFY_RESIZE"}).encode()], {})
     assert [each.uuid for each in arrived.finished] == [GUEST]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_hangs_on_the_destination_is_told_of_that_host(kind: str) -> None:
+    data = {"id": GUEST, "OS-EXT-STS:task_state": "resize_migrated", ADMIN: "compute2"}
+    (story,) = nova_told.read([FORMATS[kind](data).encode()], {}).stories
+    assert (story.state, story.impact) == ("hang_destination", "hang")
+    assert (story.source, story.destination) == ("", "" if kind == "value" else "compute2")
+
+
+def test_a_task_that_uses_no_ssh_is_no_story_of_ours() -> None:
+    data = {"id": GUEST, "OS-EXT-STS:task_state": "resize_reverting", "status": "REVERT_RESIZE"}
+    seen = nova_told.read([shown(data).encode()], {})
+    assert seen.stories == []
+    assert "resize_reverting, in which Nova uses no ssh" in seen.notes[0]
 
 
 def event(name: str = "host_key_unknown") -> dict[str, object]:
@@ -85,8 +149,10 @@ WHOLE = [{"event": "compute_prep_resize", "result": "Success", "details": None},
 
 
 def test_server_event_show_in_the_clients_formats() -> None:
-    listed = ", ".join(f"{key}='{value}'" for key, value in sorted(event().items()))
+    listed = in_words(event())
     texts = [
+        as_values({**EVENTS, "events": WHOLE}),
+        f"{GUEST}\n{WHOLE}\n",
         shown({**EVENTS, "events": WHOLE}),
         shown({**EVENTS, "events": listed}),
         json.dumps({**EVENTS, "events": WHOLE}),
@@ -101,6 +167,14 @@ def test_server_event_show_in_the_clients_formats() -> None:
         (story,) = nova_told.read([text.encode()], {"10.100.0.32": "compute2"}).stories
         assert (story.source, story.destination) == ("compute1", "compute2"), text
         assert story.guests == (GUEST,)
+
+
+def test_events_that_all_succeeded_say_what_remains_for_the_guest() -> None:
+    ended = {"event": "compute_finish_resize", "result": "Success", "host": "compute2"}
+    for events in ([WHOLE[0], ended], [ended]):
+        seen = nova_told.read([json.dumps({**EVENTS, "events": events}).encode()], {})
+        assert [(each.uuid, each.host) for each in seen.finished] == [(GUEST, "compute2")]
+        assert seen.notes == []
 
 
 def test_server_event_list_names_the_one_to_show() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tracemalloc
 from collections.abc import Iterator
@@ -48,6 +49,45 @@ def test_a_log_without_dates_as_journald_keeps_it() -> None:
     assert {said(each.fault) for each in failures(bare)} <= {"sftp_missing/error_stopped"}
     coloured = "\n".join(f"\x1b[00;32m{line}\x1b[00m" for line in log.splitlines())
     assert [said(each.fault) for each in failures(coloured)] == ["sftp_missing/error_stopped"]
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "/var/log/nova/nova-compute.log:",
+        "nova_compute  | ",
+        "[pod/nova-compute-default-x7k2p/nova-compute] ",
+        "2026-11-22T10:00:00.123456789Z stderr F ",
+        "<14>1 2026-11-22T10:00:00.123Z compute1 nova-compute 4242 - - ",
+        "Nov 22 10:00:00 compute1 nova-compute[4242]: ",
+        "2026-11-22T10:00:00.123456+01:00 compute1 nova-compute[4242]: ",
+    ],
+)
+@pytest.mark.parametrize("name", ["host_key_unknown", "sftp_missing", "undeletable_resize"])
+def test_what_others_put_in_front_of_the_lines_does_not_hide_them(prefix: str, name: str) -> None:
+    seen = recording(name)
+    log = "".join(prefix + line + "\n" for line in seen.log.splitlines())
+    assert [said(each.fault) for each in failures(log)] == seen.expected
+
+
+def test_lines_wrapped_into_json_are_lines() -> None:
+    seen = recording("host_key_unknown")
+    docker = "".join(
+        json.dumps({"log": line + "\n", "stream": "stderr", "time": "t"}) + "\n"
+        for line in seen.log.splitlines()
+    )
+    journal = "".join(
+        json.dumps({"_HOSTNAME": "compute1", "MESSAGE": "2026-11-22 " + message}) + "\n"
+        for message in ("\n" + seen.log).split("\n2026-11-22 ")
+    )
+    for log in (docker, journal):
+        assert [said(each.fault) for each in failures(log)] == seen.expected
+
+
+def test_much_that_is_no_log_is_not_called_a_log_without_failures() -> None:
+    for data in (b"\0" * (3 << 20), random.Random(1).randbytes(3 << 20), b"hello\n" * (1 << 19)):
+        seen = nova_told.read([data], {})
+        assert (seen.kind, seen.recognised) == ("text", False)
 
 
 def test_the_host_of_a_json_log_is_known() -> None:
