@@ -60,6 +60,7 @@ forced_command | Forbidden
 channel_refused | channel *: open failed: *
 channel_refused | exec request failed on channel *
 directory_denied | mkdir: cannot create directory *: Permission denied
+directory_denied | mkdir: cannot create directory *: Operation not permitted
 read_only | mkdir: cannot create directory *: Read-only file system
 no_space | mkdir: cannot create directory *: No space left on device
 no_space | mkdir: cannot create directory *: Disk quota exceeded

@@ -72,6 +72,9 @@ WHY_UNTRUSTED = (
     ),
     rule("host_key_changed", "host_key", r"REMOTE HOST IDENTIFICATION HAS CHANGED"),
     rule(
+        "known_hosts_unreadable", "host_key", r"hostkeys_foreach failed for .*: Permission denied"
+    ),
+    rule(
         "host_key_unknown",
         "host_key",
         r"hostkeys_foreach failed for|Certificate invalid|host key is known for",
@@ -135,7 +138,7 @@ ON_PEER = (
     rule(
         "directory_denied",
         "directory",
-        r"(?:cannot|can't) (?:create directory|touch|remove) .*: Permission denied",
+        r"(?:cannot|can't) (?:create directory|touch|remove) .*: (?:Permission denied|Operation not permitted)",
     ),
     rule(
         "directory_denied",

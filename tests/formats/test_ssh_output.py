@@ -88,6 +88,7 @@ PLAIN = [
     (1, "", "", "shell_refuses_commands"),
     (1, "This account is currently not available.\n", "", "shell_refuses_commands"),
     (1, "", "mkdir: cannot create directory \u2018/x\u2019: Permission denied", "directory_denied"),
+    (1, "", "mkdir: cannot create directory \u2018/x\u2019: Operation not permitted", "directory_denied"),
     (1, "", "mkdir: cannot create directory \u2018/x\u2019: Disk quota exceeded", "no_space"),
     (1, "", "Forbidden", "forced_command"),
     (255, "", "something new", "unclassified"),

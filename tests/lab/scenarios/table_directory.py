@@ -28,6 +28,7 @@ DESTINATION = (
     Fault("I07-dangling-link", b="rm -rf $I; ln -s /mnt/none $I"),
     Fault("I08-link-to-directory", b="mv $I /srv/inst; ln -s /srv/inst $I"),
     Fault("I09-regular-file", b="rm -rf $I; touch $I; chown nova $I", reason="instances_not_directory", ci=True),
+    Fault("I10-immutable", b="mount -t tmpfs -o mode=755 t $I; chown nova:nova $I; chattr +i $I", reason="instances_not_writable"),
     Fault("I11-group-writable-of-root", b="chown root:nova $I; chmod 775 $I"),
     Fault("I11b-world-writable-of-root", b="chown root:root $I; chmod 777 $I"),
     Fault("I11c-sticky-world-writable", b="chown root:root $I; chmod 1777 $I"),
