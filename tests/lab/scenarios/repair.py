@@ -8,11 +8,21 @@ from dataclasses import dataclass
 
 from tests.lab.fleet import Fleet
 from tests.lab.host import LabError
-from tests.lab.provision import Run, agent, changed, on_each, put_record, record, state
+from tests.lab.provision import (
+    OUR_KNOWN_HOSTS,
+    Run,
+    agent,
+    changed,
+    on_each,
+    put_record,
+    record,
+    state,
+)
 from tests.lab.scenarios.fault import DESTINATION, SOURCE
 from tests.lab.scenarios.judge import STANDING
 
 TREES = ("/etc", "/var/lib/nova", "/usr/lib/openssh", "/srv", "/opt")
+NOVAS, ROOTS = "64060:64060", "0:0"
 # The program's own, and what usermod leaves beside the files it rewrites.
 OWN = ("/var/lib/resize-agent", "/etc/resize-agent")
 BESIDE = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
@@ -23,7 +33,7 @@ class Repair:
     promised: bool
     """Whether everything in the way was called fixable."""
     trespasses: tuple[str, ...]
-    """What changed on a host and no applied step names."""
+    """What changed on a host and no applied step names, and what is open to more than before."""
     applied: tuple[str, ...]
 
 
@@ -37,8 +47,10 @@ def repair(fleet: Fleet, before: dict[str, Run]) -> Repair:
     trespasses: list[str] = []
     for host in fleet:
         targets = {p for run in done if run.host == host.name for s in steps(run) for p in named(s)}
-        differs = changed(_dull(trees[host.name]), _dull(state(host, *TREES)))
+        after = state(host, *TREES)
+        differs = changed(_dull(trees[host.name]), _dull(after))
         trespasses += _unexplained(host.name, differs, targets)
+        trespasses += (f"{host.name}: {path}" for path in loosened(trees[host.name], after))
     applied = [f"{run.host} {s['result']}: {s['action']}" for run in done for s in steps(run)]
     return Repair(promised(before), tuple(trespasses), tuple(applied))
 
@@ -87,6 +99,26 @@ def hand_round_known(fleet: Fleet) -> None:
 def _unexplained(host: str, differs: Iterable[str], targets: set[str]) -> list[str]:
     paths = {_path(line) for line in differs}
     return sorted(f"{host}: {path}" for path in paths if not _explained(path, targets))
+
+
+def loosened(before: Iterable[str], after: Iterable[str]) -> list[str]:
+    """Paths that others than their owner may do more with, and those that were nova's or root's and are a third's."""
+    old, new = _inodes(before), _inodes(after)
+    both = sorted(old.keys() & new.keys() - {OUR_KNOWN_HOSTS})
+    return [path for path in both if _opened(*old[path], *new[path])]
+
+
+def _opened(old_mode: int, old_owner: str, new_mode: int, new_owner: str) -> bool:
+    return bool(new_mode & ~old_mode & 0o7077) or (
+        new_owner != old_owner and new_owner not in (NOVAS, ROOTS)
+    )
+
+
+def _inodes(lines: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """(mode, owner) by path, of what is no link."""
+    found = (line.partition("\t") for line in lines)
+    facts = {path: told.split() for path, tab, told in found if tab and told[0] != "l"}
+    return {path: (int(words[1], 8), words[2]) for path, words in facts.items()}
 
 
 def _dull(lines: Iterable[str]) -> list[str]:
