@@ -10,7 +10,6 @@ import pytest
 from tests.lab.scenarios.__main__ import detail, key, line
 from tests.lab.scenarios.fault import Fault
 from tests.lab.scenarios.golden import KINDS
-from tests.lab.scenarios.judge import GOOD
 from tests.lab.scenarios.runner import Result, bench, run_one
 from tests.lab.scenarios.table import FAULTS, work
 
@@ -45,4 +44,4 @@ def pending(request: pytest.FixtureRequest) -> Iterator[Pending]:
 @pytest.mark.parametrize(("fault", "kind"), list(_rows()))
 def test_the_agents_word_is_novas(pending: Pending, fault: Fault, kind: str) -> None:
     result = pending[key(fault, kind)].result()
-    assert result.verdict in GOOD, f"{line(result)}\n{detail(result)}"
+    assert result.good, f"{line(result)}\n{detail(result)}"
