@@ -56,7 +56,8 @@ IMPACTS: dict[Impact, tuple[str, str]] = {
     ),
     Impact.DISK_LOSS: (
         "Nova's own clean-up after a failed copy DELETES the guest's disk.",
-        "Stop resizing between these hosts until the cause is gone. What is deleted comes back from a backup only.",
+        "Stop resizing between these hosts until the cause is gone. Do not start the guest before you know whose disk stands in UUID: it may"
+        " be that of an earlier resize. What is deleted comes back from a backup only.",
     ),
 }
 
