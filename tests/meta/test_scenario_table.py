@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -16,9 +17,11 @@ import pytest
 from agent.reasons import REASONS
 from tests.lab.oracle import Outcome
 from tests.lab.provision import Run
-from tests.lab.scenarios import generator, judge
+from tests.lab.scenarios import generator, judge, releases, truth
 from tests.lab.scenarios.combine import combine, together
 from tests.lab.scenarios.fault import Fault
+from tests.lab.scenarios.left_out import LEFT_OUT
+from tests.lab.scenarios.repair import loosened
 from tests.lab.scenarios.runner import Result
 from tests.lab.scenarios.table import FAULTS, SINGLE
 
@@ -49,6 +52,47 @@ def test_the_selection_has_healthy_rows_and_both_transports_and_ipv6() -> None:
     assert any(fault.records for fault in CHOSEN)
 
 
+def test_what_other_releases_run_is_in_the_table() -> None:
+    names = {fault.name for fault in FAULTS}
+    assert releases.CHOSEN - names == set()
+    assert len(releases.ACROSS.split()) >= 20
+
+
+def test_what_is_left_out_names_rows_that_are_there() -> None:
+    ids = {fault.name.partition("-")[0] for fault in FAULTS}
+    named = {word for why in LEFT_OUT.values() for word in re.findall(r"\b[A-Z]\d\d\b", why)}
+    assert named and named <= ids
+
+
+# The pages of results
+
+
+def a_result(nova: str, impact: str | None, *, unseen: str = "") -> dict[str, object]:
+    fault = {"name": "x", "unseen": unseen, "accepted": ""}
+    word = {"ready": impact is None, "impact": impact, "reason": "peer_busy", "side": "peer"}
+    return {"fault": fault, "nova": nova, "word": word, "nova_after": "", "verdict": judge.AGREE}
+
+
+def test_the_share_of_classes_told_right_is_of_those_that_were_told() -> None:
+    right, wrong = a_result("R", "rollback"), a_result("E-off", "rollback")
+    silent, fine = a_result("R", judge.CANNOT_TELL), a_result("OK", None)
+    later = a_result("OK", "disk_loss", unseen="S")
+    said = truth.classes([right, right, wrong, silent, fine, later])
+    assert "Of the 5 rows" in said
+    assert "in 4: Nova's own in 3 of them (75.0 %)" in said
+    assert "in the other 1 it says that it cannot tell" in said
+
+
+@pytest.mark.parametrize("suite", truth.RELEASES)
+def test_the_page_has_no_false_ready_and_a_word_for_every_difference(suite: str) -> None:
+    text = (TESTS.parent / "docs" / truth.RELEASES[suite][0]).read_text()
+    assert " 0 false ready, 0 false not ready, 0 class differs, 0 reason differs," in text
+    share = re.search(r"\((\d+\.\d) %\)", text)
+    assert share and float(share[1]) >= 95
+    silent = [line for line in text.splitlines() if "not ready: cannot tell" in line]
+    assert silent and not any(line.endswith("|  |") for line in silent)
+
+
 @cache
 def told_in_tests() -> dict[str, set[str]]:
     """By reason code the test files with a literal that is it, or begins with it and a slash."""
@@ -72,6 +116,27 @@ def test_every_reason_is_shown_by_a_row_or_by_a_test(code: str) -> None:
     assert rows or told_in_tests().get(code), (
         f"{code}: no row of the table names it and no test does"
     )
+
+
+# Repairs
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "opened"),
+    [
+        ("f 600 64060:64060", "f 600 64060:64060", False),
+        ("f 644 64060:64060", "f 600 64060:64060", False),
+        ("f 600 64060:64060", "f 640 64060:64060", True),
+        ("d 700 64060:64060", "d 1777 64060:64060", True),
+        ("d 755 0:0", "d 755 64060:64060", False),
+        ("f 600 64060:64060", "f 600 3001:3001", True),
+        ("f 600 64060:64060", "f 700 64060:64060", False),
+        ("l 777 0:0", "f 666 0:0", False),
+    ],
+)
+def test_what_a_repair_opens_to_others_is_seen(before: str, after: str, opened: bool) -> None:
+    told = [f"/x\t{facts} 5.0 " for facts in (before, after)]
+    assert loosened([told[0], "abc  /x"], [told[1], "def  /x"]) == ["/x"] * opened
 
 
 # Combinations

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.lab.scenarios import (
     table_account,
+    table_certificates,
     table_client,
     table_directory,
     table_keys,
@@ -29,6 +30,7 @@ SINGLE: tuple[Fault, ...] = (
     *table_known_hosts.FAULTS,
     *table_modes.FAULTS,
     *table_keys.FAULTS,
+    *table_certificates.FAULTS,
 )
 FAULTS = (*SINGLE, *table_random.rows(SINGLE))
 

@@ -57,5 +57,6 @@ FAULTS = (
     Fault("K34-very-long-line-before", b="{ head -c 20000 /dev/zero | tr '\\0' x; echo; cat $AK; } >/tmp/x; cat /tmp/x >$AK"),
     Fault("K35-permitopen-tunnel-options", b="option 'permitopen=\"h:1\",no-touch-required'"),
     Fault("K36-malformed-line-after", b="echo 'ssh-ed25519 AAAA damaged' >>$AK", reason="malformed_line", ci=True),
+    Fault("K37-strangers-key", b="ssh-keygen -q -t ed25519 -N '' -C somebody -f /tmp/w; cat /tmp/w.pub >>$AK", reason="surplus_key", ci=True),
     Fault("E51-only-first-file-read", b="mv $AK ${AK}2; cfg 'AuthorizedKeysFile .ssh/authorized_keys'"),
 )

@@ -24,7 +24,7 @@ FAULTS = (
     Fault("H06-hashed", a="ssh-keygen -q -H -f $KH; chown nova $KH"),
     Fault("H07-bracketed-22", a='sed -i "s/^$N /[$B]:22 /" $KH', reason="host_key_unknown"),
     Fault("H08-bracketed-2222", a='sed -i "s/^$N /[$B]:2222 /" $KH'),
-    Fault("H09-wildcard", a='sed -i "s/^$N /10.100.* /" $KH'),
+    Fault("H09-wildcard", a='sed -i "s/^$N /10.100.* /" $KH', reason="wildcard_host_key", ci=True),
     Fault("H10-negated", a='sed -i "s/^$N /10.100.*,!$B /" $KH'),
     Fault("H11-list", a='sed -i "s/^$N /x,$B,y /" $KH'),
     Fault("H12-list-with-space", a='sed -i "s/^$N /compute2, $B /" $KH'),

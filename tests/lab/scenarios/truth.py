@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from agent.reasons import REASONS
 from tests.lab.fleet import SOURCE as REPOSITORY
-from tests.lab.scenarios.judge import ACCEPTED, AGREE, IMPACTS, VERDICTS
+from tests.lab.scenarios.judge import ACCEPTED, AGREE, CANNOT_TELL, IMPACTS, UNSEEN, VERDICTS
+from tests.lab.scenarios.left_out import LEFT_OUT
 from tests.lab.scenarios.table import FAULTS
 
 RELEASES = {
@@ -28,6 +30,7 @@ Every row is one fault on a pair of real hosts that worked before.
 `python3 -m tests.lab.scenarios --fleet by-hand {options} --write-docs`; the faults stand in `tests/lab/scenarios/`.
 *After* is Nova's answer when `agent --fix` has run on both hosts, for the rows the agent did not call ready.
 In the last column a difference that is meant has its reason. {counts}
+{classes}
 
 | Nova | meaning |
 | --- | --- |
@@ -51,8 +54,31 @@ def write(suite: str, results: Iterable[Mapping[str, Any]]) -> None:
     rows = [by_name[fault.name] for fault in FAULTS if fault.name in by_name]
     counted = Counter(result["verdict"] for result in rows)
     counts = f"{len(rows)} rows: " + ", ".join(f"{counted[v]} {v}" for v in VERDICTS) + "."
-    head = HEAD.format(release=release, options=options, counts=counts)
-    (REPOSITORY / "docs" / name).write_text(head + "".join(map(row, rows)))
+    head = HEAD.format(release=release, options=options, counts=counts, classes=classes(rows))
+    (REPOSITORY / "docs" / name).write_text(head + "".join(map(row, rows)) + left_out())
+
+
+def classes(results: Iterable[Mapping[str, Any]]) -> str:
+    """In how many of the rows in which something becomes of the guest the agent told what."""
+    ours = [(r["word"]["impact"], expected(r)) for r in results if expected(r)]
+    told = [said in wanted for said, wanted in ours if said != CANNOT_TELL]
+    share = 100 * sum(told) / max(len(told), 1)
+    return (
+        f"Of the {len(ours)} rows in which something becomes of the guest the agent told the class in {len(told)}: Nova's own in"
+        f" {sum(told)} of them ({share:.1f} %); in the other {len(ours) - len(told)} it says that it cannot tell."
+    )
+
+
+def expected(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The impacts that are Nova's word; none where the move is a good one."""
+    if result["fault"]["unseen"]:
+        return UNSEEN[result["fault"]["unseen"]]
+    return () if result["nova"] == "OK" else (IMPACTS[result["nova"]],)
+
+
+def left_out() -> str:
+    lines = (f"| {what} | {why} |\n" for what, why in LEFT_OUT.items())
+    return "\n| not in the table | because |\n| --- | --- |\n" + "".join(lines)
 
 
 def row(result: Mapping[str, Any]) -> str:
@@ -62,5 +88,7 @@ def row(result: Mapping[str, Any]) -> str:
     later = f" (later: {IMPACTS[fault['unseen']]})" if fault["unseen"] else ""
     verdict = result["verdict"]
     mark = fault["accepted"] if verdict == ACCEPTED else "" if verdict == AGREE else verdict
+    if not mark and said["impact"] == CANNOT_TELL:
+        mark = f"cannot tell: {REASONS[said['reason']].cause}"
     after = result["nova_after"]
     return f"| {fault['name']} | {result['nova']}{later} | {agent} | {why} | {after} | {mark} |\n"
