@@ -69,18 +69,29 @@ def test_what_is_left_out_names_rows_that_are_there() -> None:
 
 def a_result(nova: str, impact: str | None, *, unseen: str = "") -> dict[str, object]:
     fault = {"name": "x", "unseen": unseen, "accepted": ""}
-    word = {"ready": impact is None, "impact": impact, "reason": "peer_busy", "side": "peer"}
+    word = {
+        "ready": nova == "OK" and not unseen,
+        "impact": impact,
+        "reason": "peer_busy",
+        "side": "peer",
+    }
     return {"fault": fault, "nova": nova, "word": word, "nova_after": "", "verdict": judge.AGREE}
 
 
 def test_the_share_of_classes_told_right_is_of_those_that_were_told() -> None:
     right, wrong = a_result("R", "rollback"), a_result("E-off", "rollback")
-    silent, fine = a_result("R", judge.CANNOT_TELL), a_result("OK", None)
+    silent, none, fine = (
+        a_result("R", judge.CANNOT_TELL),
+        a_result("E-on", None),
+        a_result("OK", None),
+    )
     later = a_result("OK", "disk_loss", unseen="S")
-    said = truth.classes([right, right, wrong, silent, fine, later])
-    assert "Of the 5 rows" in said
+    said = truth.classes([right, right, wrong, silent, none, fine, later])
+    assert "Of the 6 rows" in said
     assert "in 4: Nova's own in 3 of them (75.0 %)" in said
-    assert "in the other 1 it says that it cannot tell" in said
+    assert "in the other 2 it says that it cannot tell" in said
+    for row in (silent, none):
+        assert truth.row(row).endswith("| cannot tell: " + REASONS["peer_busy"].cause + " |\n")
 
 
 @pytest.mark.parametrize("suite", truth.RELEASES)

@@ -60,7 +60,7 @@ def write(suite: str, results: Iterable[Mapping[str, Any]]) -> None:
 
 def classes(results: Iterable[Mapping[str, Any]]) -> str:
     """In how many of the rows in which something becomes of the guest the agent told what."""
-    ours = [(r["word"]["impact"], expected(r)) for r in results if expected(r)]
+    ours = [(r["word"]["impact"] or CANNOT_TELL, expected(r)) for r in results if expected(r)]
     told = [said in wanted for said, wanted in ours if said != CANNOT_TELL]
     share = 100 * sum(told) / max(len(told), 1)
     return (
@@ -83,12 +83,12 @@ def left_out() -> str:
 
 def row(result: Mapping[str, Any]) -> str:
     fault, said = result["fault"], result["word"]
-    agent = "ready" if said["ready"] else f"not ready: {said['impact'] or 'cannot tell'}"
+    agent = "ready" if said["ready"] else f"not ready: {said['impact'] or CANNOT_TELL}"
     why = "" if said["ready"] else f"`{said['reason']}`, {said['side']}"
     later = f" (later: {IMPACTS[fault['unseen']]})" if fault["unseen"] else ""
     verdict = result["verdict"]
     mark = fault["accepted"] if verdict == ACCEPTED else "" if verdict == AGREE else verdict
-    if not mark and said["impact"] == CANNOT_TELL:
+    if not mark and agent.endswith(CANNOT_TELL):
         mark = f"cannot tell: {REASONS[said['reason']].cause}"
     after = result["nova_after"]
     return f"| {fault['name']} | {result['nova']}{later} | {agent} | {why} | {after} | {mark} |\n"
