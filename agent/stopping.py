@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 _GRACE = 60.0  # seconds over --timeout, for what is still cleaned up and said then
 
 

@@ -10,7 +10,7 @@ from agent.stopping import TimeIsUp, bounded
 
 
 def test_what_takes_too_long_is_broken_off_though_every_failure_is_caught() -> None:
-    with pytest.raises(TimeIsUp, match="more than -59.9 seconds"), bounded(-59.9):
+    with pytest.raises(TimeIsUp, match=r"more than -59\.9 seconds"), bounded(-59.9):
         while True:
             try:
                 sum(range(1000))

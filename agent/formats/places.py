@@ -21,7 +21,9 @@ _PLAIN = re.compile(r"/[A-Za-z0-9._/@%+=:,-]*")
 
 def is_possible(path: str) -> bool:
     """Whether the kernel could find something there."""
-    return path.startswith("/") and "\0" not in path and len(path.encode("utf-8", "replace")) < LONGEST
+    return (
+        path.startswith("/") and "\0" not in path and len(path.encode("utf-8", "replace")) < LONGEST
+    )
 
 
 def is_one_word(path: PurePosixPath) -> bool:

@@ -125,7 +125,12 @@ def _installed_and_looking(host: Host) -> None:
 
 def _understood_by_this_systemd(host: Host) -> None:
     """Each release has another: not a word about the units, and the promised confinement."""
-    inside = ["systemd-run", "--quiet", "--pipe", "--wait"]  # Debian 11's asks for its own control group
+    inside = [
+        "systemd-run",
+        "--quiet",
+        "--pipe",
+        "--wait",
+    ]  # Debian 11's asks for its own control group
     said = host.run([*inside, "systemd-analyze", "verify", "--man=no", *UNITS, *FIXING])
     assert said.stdout + said.stderr == ""
     for unit, most in zip(UNITS, (2.8, 1.2)):

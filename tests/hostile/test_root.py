@@ -129,14 +129,18 @@ def test_whatever_a_run_is_doing_it_ends_when_its_time_is_up(host: Host) -> None
     """The alarm rings where no limit of a program counts; here it is rung by hand while something is going on."""
     host.write(
         f"{NOVA_HOME}/.ssh/config",
-        "Match exec \"sleep 1000\"\n",
+        'Match exec "sleep 1000"\n',
         mode=0o600,
         owner="nova:nova",
     )
     own = {"PYTHONPATH": AGENT_HOME, "PYTHONDONTWRITEBYTECODE": "1"}
     process = host.spawn(["python3", "-m", "agent", "--no-probe"], env=own)
-    host.sh("until pgrep -u nova -x sleep >/dev/null; do :; done; pkill -ALRM -x -f 'python3 -m agent --no-probe'")
+    host.sh(
+        "until pgrep -u nova -x sleep >/dev/null; do :; done; pkill -ALRM -x -f 'python3 -m agent --no-probe'"
+    )
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (3, b"")
     assert err == b"agent: the run took more than 240 seconds and was broken off\n"
-    assert host.run(["pgrep", "-u", "nova", "-x", "sleep"]).returncode == 1, "nothing is left behind"
+    assert host.run(["pgrep", "-u", "nova", "-x", "sleep"]).returncode == 1, (
+        "nothing is left behind"
+    )
