@@ -42,6 +42,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except KeyboardInterrupt:
         _discard_output()
         return 128 + signal.SIGINT
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library in ("", "agent"):
+            raise
+        return complain(f"the Python module {library} is not installed here", CANNOT_TELL)
     except OSError as error:
         # Nobody foresaw it: no descriptor or process left, or the disk under our output is full.
         _discard_output()

@@ -435,3 +435,17 @@ def test_the_folder_copied_anywhere_runs(tmp_path: Path) -> None:
 def test_a_plain_run_saves_nothing(tree: Path) -> None:
     run("--root", tree)
     assert contents(tree / "var/lib") == ["nova"]
+
+
+WITHOUT = """
+import sys
+sys.modules["prometheus_client"] = None
+from agent import cli
+sys.exit(cli.main(["exporter", "--listen", "127.0.0.1:0"]))
+"""
+
+
+def test_a_library_that_is_missing_is_named() -> None:
+    done = run(program=["-c", WITHOUT])
+    told = "agent: the Python module prometheus_client is not installed here\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", told)
