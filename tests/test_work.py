@@ -9,7 +9,7 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ import psutil
 import pytest
 
 from agent import checks, plan, verdict
-from agent.formats import record
+from agent.formats import keys, record, trust
 from agent.model import HaveLines, WriteFile
 from agent.settings import Settings
 from tests.counting import needs_strace, so_far, tracing, work
 from tests.exporter.serving import Exporter, document, port_of, write
 from tests.formats.test_nova_log import days_of_log
 from tests.host.ground import ground
-from tests.hosts import a_host, a_peer
+from tests.hosts import a_host, a_key, a_peer, a_tombstone
 from tests.test_cli import TOP, an_image, run
 
 COUNTED = """
@@ -187,6 +187,29 @@ def test_reading_a_record_costs_a_few_hundred_calls() -> None:
     data = record.render(peer).encode()
     assert calls(lambda: record.parse(peer.path, data)) <= 365  # 350, most of them PyYAML's
     assert calls(lambda: record.parse(peer.path, data)) <= 5  # a daemon meets the same text again
+
+
+def a_key_read(number: int) -> object:
+    key = keys.parse_public(a_key(f"worked out {number}").line)
+    return key and key.blob
+
+
+def a_record_read(number: int) -> object:
+    gone = a_tombstone(f"worked{number}")
+    return record.parse(gone.path, record.render(gone).encode())
+
+
+def names_spelt(number: int) -> object:
+    return trust.lookup_names((f"10.{number // 250}.1.{number % 250}", f"worked{number}"), 22)
+
+
+@pytest.mark.parametrize(("work", "each"), [(a_key_read, 2), (a_record_read, 1), (names_spelt, 2)])
+def test_what_is_worked_out_for_twenty_thousand_peers_is_known_afterwards(
+    work: Callable[[int], object], each: int
+) -> None:
+    """They are gone through in one order: a memory for fewer would find none of them again."""
+    first, *_ = [work(number) for number in range(20_000 * each)]
+    assert work(0) is first
 
 
 # What the kernel is asked for

@@ -74,7 +74,7 @@ def read(text: bytes) -> Optional[PublicKey]:
     return PublicKey(sys.intern(kind), text64, shown(words[3].rstrip(b" \t\r\n")))
 
 
-@lru_cache(maxsize=1024)  # a host's keys stand in its record, in our files and in other people's
+@lru_cache(maxsize=1 << 16)  # a host's keys stand in its record, in our files and in other people's
 def _genuine(kind: str, word: bytes) -> Optional[str]:
     """The base64 text of what is a key of that type."""
     blob = decoded(word)

@@ -105,7 +105,7 @@ def parse_address(text: str) -> Optional[Address]:
         return None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1 << 16)
 def _ipv4(text: str) -> Optional[ipaddress.IPv4Address]:
     """inet_aton(3): up to four parts, decimal, octal or hexadecimal; the last fills the rest."""
     parts = text.split(".")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import PurePosixPath
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from agent.document import DocumentError, Entry, load
 from agent.formats.escape import visible
@@ -36,12 +36,26 @@ class _Refused(Exception):
     reason: str = "record_invalid"
 
 
-# A daemon meets the same texts every minute.  More of them than this are read anew each time, in bounded memory.
-@lru_cache(maxsize=8192)
 def parse(
     path: PurePosixPath, data: bytes, networks: tuple[Network, ...] = ()
 ) -> Union[Record, RecordProblem]:
     """The record in `path`, whose file name says whose it is; a RecordProblem names the file and line otherwise."""
+    last = _last(path)
+    if last[:2] != [data, networks]:
+        last[:] = data, networks, _parsed(path, data, networks)
+    found: Union[Record, RecordProblem] = last[2]
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _last(_path: PurePosixPath) -> list[Any]:
+    """What was read there, under which networks, and what it came to: a daemon meets the same texts every minute."""
+    return []
+
+
+def _parsed(
+    path: PurePosixPath, data: bytes, networks: tuple[Network, ...]
+) -> Union[Record, RecordProblem]:
     name = path.stem.lower()
     try:
         return _record(path, load(data, str(path), MAX_BYTES), networks)

@@ -75,7 +75,7 @@ def lookup_names(names: Iterable[str], port: int) -> tuple[str, ...]:
     return _looked_up(tuple(names), port)
 
 
-@lru_cache(maxsize=4096)  # the names of one record are asked for by several checks
+@lru_cache(maxsize=1 << 16)  # the names of one record are asked for by several checks
 def _looked_up(names: tuple[str, ...], port: int) -> tuple[str, ...]:
     found = (known_hosts.lookup_name(name, port) for name in names if _is_dialled(name))
     return tuple(dict.fromkeys(found))
