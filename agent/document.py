@@ -138,4 +138,6 @@ def _keys(node: Any, where: str, depth: int) -> dict[str, Entry]:
 def _translated(error: yaml.YAMLError, where: str) -> DocumentError:
     mark: Any = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
+    if mark and "nesting depth" in problem:  # libyaml since 0.2.6 counts too, and further ahead
+        return DocumentError(where, mark.line + 1, "is nested too deeply")
     return DocumentError(where, mark.line + 1 if mark else None, f"is not valid YAML: {problem}")
