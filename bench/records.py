@@ -201,12 +201,11 @@ def no_programs(figures: Figures) -> Goal:
 
 
 def charts(figures: Figures) -> tuple[Chart, ...]:
-    floors = {count: median(cpu(jobs[BENEATH])) for count, jobs in figures.items()}
     series = tuple(
         (
             job,
             tuple(
-                (float(count), median(cpu(jobs[job])) / floors[count])
+                (float(count), over(cpu(jobs[job]), cpu(jobs[BENEATH])).median)
                 for count, jobs in figures.items()
             ),
         )

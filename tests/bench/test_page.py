@@ -18,7 +18,8 @@ from bench import (
     records,
     thirty_hosts,
 )
-from bench.figures import Case, Goal, Part, Spent, Table
+from bench.charts import Lines
+from bench.figures import Case, Goal, Part, Spent, Table, number
 
 TOP = Path(__file__).resolve().parents[2]
 PAGE = TOP / "docs" / "benchmarks.md"
@@ -88,6 +89,19 @@ def test_what_is_not_linear_is_seen() -> None:
     part = records.part(sized({10: 0.002, 100: 0.02, 1000: 0.2, 5000: 1.0, 20000: 16.0}))
     [linear] = [goal for goal in part.goals if goal.text.startswith("linear")]
     assert not linear.met and linear.measured == "5.00 times at most"
+
+
+def test_the_chart_of_records_shows_the_figures_of_the_table() -> None:
+    """Also where the rounds differ: the median of the ratios is not the ratio of the medians."""
+    rounds = {records.BENEATH: (0.4, 0.5, 0.9), **dict.fromkeys(records.STATES, (1.0, 0.7, 1.1))}
+    jobs = {name: [run(spent, started=5) for spent in each] for name, each in rounds.items()}
+    figures = {"10": jobs, "1000": jobs}
+    part = records.part(figures)
+    drawing = part.charts[0].drawing
+    assert isinstance(drawing, Lines)
+    table = {(row[1], float(row[0])): row[2].split()[0] for row in part.tables[0].rows}
+    drawn = {(job, x): number(y) for job, points in drawing.series for x, y in points}
+    assert drawn == table
 
 
 def test_a_program_a_peer_is_seen() -> None:
