@@ -111,6 +111,22 @@ def test_a_plain_check_imports_what_a_check_needs(image: Path) -> None:
     assert sum(name.startswith("agent") for name in modules) <= 107
 
 
+def test_a_daemon_imports_what_a_check_and_a_dial_need() -> None:
+    code = "import sys; from agent import checks, cli, daemon, rounds, services; checks.catalogue(); print(*sys.modules)"
+    done = run(program=["-c", code])
+    modules = done.stdout.split()
+    assert not {"paramiko", "prometheus_client", "ssl", "asyncio"} & set(modules), done.stderr
+    assert sum(name.startswith("agent") for name in modules) <= 114
+
+
+def test_a_log_is_explained_without_what_looks_at_a_host_or_dials(tmp_path: Path) -> None:
+    log = tmp_path / "nova-compute.log"
+    log.write_bytes(b"".join(days_of_log(1 << 16)))
+    _, modules = counted("explain", log)
+    assert not {*HEAVY, *ON_A_DIAL, "psutil"} & set(modules)
+    assert sum(name.startswith("agent") for name in modules) <= 119
+
+
 def test_most_of_what_an_import_makes_is_cheap(image: Path) -> None:
     """A dataclass compiles six functions each time its module is imported (0.6 ms on Python 3.11), a NamedTuple one."""
     done = run("--root", image, program=["-c", COUNTED + CLASSES])

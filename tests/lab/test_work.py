@@ -162,11 +162,20 @@ def test_a_peer_is_three_logins_and_six_programs(counted: Counted) -> None:
     assert counted.logins == 3
     assert Counter(counted.one_peer.programs) == LOOK + ITSELF + PEER
     assert Counter(counted.both_peers.programs) == LOOK + ITSELF + PEER + PEER
+    assert counted.one_peer.started <= 20 and counted.both_peers.started <= 25
+
+
+def test_a_dial_writes_a_payload_and_a_lock_and_syncs_nothing(counted: Counted) -> None:
+    one, both = counted.one_peer, counted.both_peers
+    assert one.changed.total() <= 11 and kinds(one.changed)["fsync"] == 0
+    assert both.changed.total() <= 12  # a lock more
+    assert one.opened.total() <= 52 and both.opened.total() <= 52  # the scratch directory
 
 
 def test_a_turn_of_the_daemon_looks_once_and_writes_two_files(counted: Counted) -> None:
     turn = counted.turn
     assert LOOK <= Counter(turn.programs) <= LOOK + ITSELF + PEER + PEER  # whose turn it is
     assert turn.programs.count("sshd") == 1
+    assert turn.opened.total() <= 55 + 9  # those of a dial
     assert kinds(turn.changed)["renameat"] == 2
     assert kinds(turn.changed)["fsync"] <= 4  # of each file and its directory
