@@ -33,7 +33,8 @@ _STAGES = tuple(stage.value for stage in Stage)
 class Dialer:
     """What every dial of one run shares.  `payload` is a file nova can read; `left` the seconds the run still has.
 
-    `engine` is the program and the container's name where the engine itself is to start Nova's lines.
+    `engine` is the program and the container's name where the engine itself is to start Nova's lines.  `qemu` is who has to
+    get at what arrives.
     """
 
     host: Host
@@ -44,6 +45,7 @@ class Dialer:
     limit: float
     left: Callable[[], float]
     engine: tuple[str, str] = ("", "")
+    qemu: Optional[Account] = None
 
     def run(self, argv: Sequence[str], **extra: str) -> Completed:
         limit = max(0.1, min(self.limit, self.left()))
@@ -258,7 +260,31 @@ def _with_modes(dialer: Dialer, attempt: Attempt, directory: PurePosixPath) -> A
     if not seen.ok or len(words) != 4 or int(words[3]) != SIZE:
         detail = "the copy said it succeeded and the file is not there, or not whole"
         return replace(attempt, stage="copy", reason="copy_failed", detail=detail)
-    return replace(attempt, directory_mode=int(words[0], 8), file_mode=int(words[2], 8))
+    enters, reads = _open_to_qemu(dialer, directory)
+    return replace(
+        attempt,
+        directory_mode=int(words[0], 8),
+        file_mode=int(words[2], 8),
+        qemu_enters=enters,
+        qemu_reads=reads,
+    )
+
+
+def _open_to_qemu(
+    dialer: Dialer, directory: PurePosixPath
+) -> tuple[Optional[bool], Optional[bool]]:
+    """Modes are not all that the kernel heeds: access lists that are inherited, groups of a setgid directory."""
+    asked = (["test", "-x", str(directory)], ["test", "-r", str(directory / "disk")])
+    enters, reads = (_as_qemu(dialer, argv) for argv in asked)
+    return enters, reads
+
+
+def _as_qemu(dialer: Dialer, argv: Sequence[str]) -> Optional[bool]:
+    if dialer.qemu is None or not dialer.host.can_be(dialer.qemu):
+        return None
+    limit = max(0.1, min(dialer.limit, dialer.left()))
+    done = dialer.host.run(argv, timeout=limit, account=dialer.qemu)
+    return {0: True, 1: False}.get(-1 if done.returncode is None else done.returncode)
 
 
 def _may_exist(attempt: Attempt) -> bool:

@@ -56,7 +56,8 @@ def dial_all(
             host.put(payload, os.urandom(SIZE))
             words = environment(host, account, config)
             shared = (host, account, config, payload, words, limits.command, limits.left)
-            dialer = Dialer(*shared, engine=_engine(host, snapshot))
+            qemu = snapshot.qemu if isinstance(snapshot.qemu, Account) else None
+            dialer = Dialer(*shared, engine=_engine(host, snapshot), qemu=qemu)
             mine = tuple(_self_targets(host, snapshot, config, scratch))
             known = _known(host, snapshot, account, peers, scratch)
             theirs = tuple(_target(snapshot, peer, known) for peer in peers)

@@ -11,6 +11,7 @@ from agent.model import (
     Attempt,
     Check,
     Finding,
+    Instances,
     NovaConfig,
     Role,
     ServerConfig,
@@ -18,12 +19,15 @@ from agent.model import (
     failed,
     passed,
     skipped,
+    unknown,
     warned,
 )
 from agent.reasons import REASONS, Side, Stage, impact_at
 from agent.settings import Settings
 
 _SEARCH, _READ = 0o1, 0o4
+_LISTS = "look at the access list and the group that new directories inherit: getfacl and ls -ld of the instances directory"
+_UMASK = "whether qemu could reach what a peer copies here (umask, access lists) is not known"
 # Up to here the server was not asked yet.
 _BEFORE = (Stage.RESOLVE, Stage.CONNECT, Stage.BANNER, Stage.HOST_KEY)
 # Faults of the client's side, and a server that was too busy to look: nothing is learnt about nova's login here.
@@ -36,33 +40,39 @@ _NOT_THE_SERVER = frozenset(
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     if not snapshot.self_dials:
-        yield skipped("self-dial", _why_not(snapshot))
+        yield _none(snapshot)
     for attempt in snapshot.self_dials:
         yield _judge(snapshot, attempt)
         if attempt.stage == Stage.CLEANUP.value:
             yield warned(_subject(attempt), attempt.reason or "leftover_probe", attempt.detail)
 
 
-def _why_not(snapshot: Snapshot) -> str:
+def _none(snapshot: Snapshot) -> Finding:
     if not snapshot.host.live:
-        return "an image cannot be dialled"
+        return skipped("self-dial", "an image cannot be dialled")
+    if snapshot.dials and isinstance(snapshot.nova, NovaConfig) and not snapshot.host.host_keys:
+        text = "no public half of a host key is on disk, so this host did not dial itself"
+        return unknown("self-dial", "not_observed", f"{text}; {_UMASK}")
     if not snapshot.identities:
-        return "there is no key to log in with yet"
-    return "this run did not dial; what is predicted stands"
+        return skipped("self-dial", "there is no key to log in with yet")
+    return skipped("self-dial", "this run did not dial; what is predicted stands")
 
 
 def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
     subject = _subject(attempt)
-    if attempt.skipped or attempt.unknown:
+    if attempt.skipped:
         return skipped(subject, attempt.detail or "nothing was learnt")
+    if attempt.unknown:
+        return _unlearnt(snapshot, attempt, "not_observed", attempt.detail or "nothing was learnt")
     if attempt.reason is None or attempt.stage == Stage.CLEANUP.value:
         return _arrived(snapshot, subject, attempt)
     text = f"failed at stage {attempt.stage}: {attempt.detail}"
     if _before_the_server(snapshot, attempt):
-        return skipped(subject, f"{text}; what is predicted stands")
+        missing = attempt.reason == "permission_denied"
+        return _unlearnt(snapshot, attempt, "own_key_missing" if missing else "not_observed", text)
     if attempt.reason == "forced_command" and _is_our_own_line(snapshot, attempt):
-        text = "this host's own key has a command= of its own; the peers' lines are judged without this dial"
-        return skipped(subject, text)
+        text = "this host's own key has a command= of its own, so it is not what peers meet"
+        return _unlearnt(snapshot, attempt, "own_key_missing", text)
     expected = "expected Nova's commands and the copy to work"
     # Another port than the one peers dial may be there for something else.
     say = failed if attempt.port == snapshot.port else warned
@@ -70,6 +80,13 @@ def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
     reason = REASONS.get(attempt.reason)
     impact = impact_at(reason, Stage(attempt.stage)) if reason and attempt.stage else None
     return replace(finding, side=Side.HERE, impact=impact)
+
+
+def _unlearnt(snapshot: Snapshot, attempt: Attempt, reason: str, text: str) -> Finding:
+    """What a login would have met is for the dials of peers to show, but they cannot see the modes of what arrives."""
+    if attempt.port != snapshot.port:
+        return skipped(_subject(attempt), text)
+    return unknown(_subject(attempt), reason, f"{text}; {_UMASK}")
 
 
 def _subject(attempt: Attempt) -> str:
@@ -114,14 +131,27 @@ def _is_our_own_line(snapshot: Snapshot, attempt: Attempt) -> bool:
 
 def _arrived(snapshot: Snapshot, subject: str, attempt: Attempt) -> Finding:
     directory, file = attempt.directory_mode, attempt.file_mode
-    if directory is not None and not directory & _bits_for_qemu(snapshot, _SEARCH):
+    asked = _qemu_was_asked(snapshot, attempt)
+    if directory is not None and not (
+        attempt.qemu_enters if asked else directory & _bits_for_qemu(snapshot, _SEARCH)
+    ):
         text = f"a directory arrived with mode {directory:04o}, expected one that qemu can search"
-        return failed(subject, "umask_too_strict", text)
-    if file is not None and not file & _bits_for_qemu(snapshot, _READ):
+        by_mode = directory & _bits_for_qemu(snapshot, _SEARCH)
+        return failed(subject, "umask_too_strict", text, remedy=_LISTS if by_mode else None)
+    if file is not None and not (
+        attempt.qemu_reads if asked else file & _bits_for_qemu(snapshot, _READ)
+    ):
         # libvirt gives a disk to the qemu user before it starts the guest, unless dynamic_ownership is off.
         text = f"a file arrived with mode {file:04o}, expected one that qemu can read"
         return warned(subject, "umask_too_strict", text)
     return passed(subject, f"Nova's commands and the copy worked in {attempt.seconds:.1f} s")
+
+
+def _qemu_was_asked(snapshot: Snapshot, attempt: Attempt) -> bool:
+    """Whether its own answer tells of what arrived; where the way there is closed it would tell of that, as qemu_access does."""
+    instances = snapshot.instances
+    way_is_open = isinstance(instances, Instances) and instances.qemu_enters is True
+    return way_is_open and attempt.qemu_enters is not None
 
 
 def _bits_for_qemu(snapshot: Snapshot, bit: int) -> int:

@@ -91,8 +91,9 @@ class Records:
 class Attempt:
     """One dial: Nova's lines to `address`, up to the first that failed.
 
-    `passed` are the stages that succeeded, in order.  On success `reason` is None.  `made` are the modes (octal) of what arrived,
-    seen only by a self-dial.  `shared` says the peer's directory is also ours.
+    `passed` are the stages that succeeded, in order.  On success `reason` is None.  `shared` says the peer's directory is
+    also ours.  Only a self-dial sees the modes of what arrived, and whether the qemu user itself could search the directory
+    and read the file there, None where nobody could ask as it.
     """
 
     name: str
@@ -110,3 +111,5 @@ class Attempt:
     server_key: Optional[str] = None  # fingerprint the peer showed
     directory_mode: Optional[int] = None
     file_mode: Optional[int] = None
+    qemu_enters: Optional[bool] = None
+    qemu_reads: Optional[bool] = None

@@ -6,7 +6,18 @@ from agent.checks.self_dial import CHECK
 from agent.model import Absent, Account, Outcome
 from agent.reasons import Impact, Side
 from agent.settings import Settings
-from tests.hosts import KEYS, NOVA_UID, P, a_host, a_key, a_peer, a_server, an_attempt, novas
+from tests.hosts import (
+    KEYS,
+    NOVA_UID,
+    P,
+    a_host,
+    a_key,
+    a_peer,
+    a_server,
+    an_attempt,
+    an_instances,
+    novas,
+)
 
 
 def evaluate(attempt, **changes):
@@ -43,9 +54,38 @@ def test_a_qemu_in_novas_group_reads_by_the_group():
     assert evaluate(an_attempt(**modes), qemu=qemu).outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize(
+    ("mode", "answer", "outcome"),
+    [(0o755, False, Outcome.FAIL), (0o750, True, Outcome.PASS), (0o700, None, Outcome.FAIL)],
+)
+def test_qemus_own_answer_beats_the_modes(mode, answer, outcome):
+    attempt = an_attempt(directory_mode=mode, qemu_enters=answer, qemu_reads=answer)
+    finding = evaluate(attempt, instances=an_instances(qemu_enters=True))
+    assert finding.outcome is outcome
+    assert ("getfacl" in (finding.remedy or "")) == (mode == 0o755)
+
+
+def test_what_keeps_qemu_out_further_up_is_not_blamed_on_what_arrived():
+    attempt = an_attempt(qemu_enters=False, qemu_reads=False)
+    assert evaluate(attempt, instances=an_instances(qemu_enters=False)).outcome is Outcome.PASS
+
+
 @pytest.mark.parametrize("stage", ["resolve", "connect", "banner", "host_key"])
 def test_before_the_server_is_asked_nothing_is_learnt(stage):
-    assert failed_at(stage, "connection_refused").outcome is Outcome.SKIP
+    finding = failed_at(stage, "connection_refused")
+    assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "not_observed")
+    assert "umask" in finding.message
+
+
+def test_what_a_port_that_peers_do_not_dial_does_not_show_is_not_missed():
+    attempt = an_attempt(stage="connect", reason="connection_refused", passed=(), port=2222)
+    assert evaluate(attempt, listening=(22, 2222)).outcome is Outcome.SKIP
+
+
+def test_without_a_public_host_key_there_is_no_dial_and_nothing_is_learnt():
+    host = a_host(self_dials=(), dials=(an_attempt(),), host={"host_keys": ()})
+    [finding] = CHECK.evaluate(host, Settings())
+    assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "not_observed")
 
 
 @pytest.mark.parametrize(
@@ -66,13 +106,13 @@ def test_a_later_failure_is_this_hosts_own(stage, reason):
 
 @pytest.mark.parametrize("reason", ["identity_mode", "identity_passphrase", "peer_busy"])
 def test_a_key_of_ours_that_is_no_good_is_not_the_servers_fault(reason):
-    assert failed_at("auth", reason).outcome is Outcome.SKIP
+    assert failed_at("auth", reason).outcome is Outcome.UNKNOWN
 
 
 def test_a_key_that_is_not_accepted_here_proves_nothing():
-    host = {"files": {KEYS: novas(b"")}}
-    assert failed_at("auth", "permission_denied", **host).outcome is Outcome.SKIP
-    assert failed_at("auth", "permission_denied", server=Absent()).outcome is Outcome.SKIP
+    for host in ({"files": {KEYS: novas(b"")}}, {"server": Absent()}):
+        finding = failed_at("auth", "permission_denied", **host)
+        assert (finding.outcome, finding.reason) == (Outcome.UNKNOWN, "own_key_missing")
 
 
 OWN = a_key("nova@compute1")
@@ -81,7 +121,7 @@ FORCED = novas(b'command="/bin/false",restrict ' + OWN.line.encode() + b"\n")
 
 def test_a_command_on_our_own_line_says_nothing_of_the_peers():
     assert failed_at("shell", "forced_command").outcome is Outcome.FAIL
-    assert failed_at("shell", "forced_command", files={KEYS: FORCED}).outcome is Outcome.SKIP
+    assert failed_at("shell", "forced_command", files={KEYS: FORCED}).outcome is Outcome.UNKNOWN
     assert failed_at("shell", "shell_noise", files={KEYS: FORCED}).outcome is Outcome.FAIL
 
 
@@ -94,8 +134,8 @@ def test_a_command_that_peers_meet_too_is_a_failure():
     assert met.outcome is Outcome.FAIL
 
 
-def test_what_was_slow_or_left_out_is_skipped():
-    assert evaluate(an_attempt(unknown=True, reason="too_slow")).outcome is Outcome.SKIP
+def test_what_was_slow_is_not_known_and_what_was_left_out_is_skipped():
+    assert evaluate(an_attempt(unknown=True, reason="too_slow")).outcome is Outcome.UNKNOWN
     assert evaluate(an_attempt(skipped=True)).outcome is Outcome.SKIP
 
 

@@ -55,6 +55,9 @@ akc() { printf '%s\n' '#!/bin/sh' "$1" >/etc/akc; chmod 755 /etc/akc
         cfg 'AuthorizedKeysCommand /etc/akc %u' 'AuthorizedKeysCommandUser nobody'; }
 """
 
+# A false "not ready" that is meant.
+UNSEEN = "false not ready: no login from here shows what qemu can reach of a copy"
+
 PLACES = {
     "by-hand": {
         "KH": "/var/lib/nova/.ssh/known_hosts",
