@@ -7,9 +7,10 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats import engine, known_hosts, places
@@ -59,8 +60,7 @@ def dial_all(
             qemu = snapshot.qemu if isinstance(snapshot.qemu, Account) else None
             dialer = Dialer(*shared, engine=_engine(host, snapshot), qemu=qemu)
             mine = tuple(_self_targets(host, snapshot, config, scratch))
-            known = _known(host, snapshot, account, peers, scratch)
-            theirs = tuple(_target(snapshot, peer, known) for peer in peers)
+            theirs = tuple(_targets(host, snapshot, account, peers, scratch))
             return _round(dialer, theirs, mine, limits, progress)
     except OSError as error:
         why = f"nobody was dialled: {error.filename or 'a temporary file'}: {error.strerror}"
@@ -78,36 +78,33 @@ def _engine(host: Host, snapshot: Snapshot) -> tuple[str, str]:
     raise FileNotFoundError(errno.ENOENT, "no docker and no podman", "client.run: exec")
 
 
-def _target(snapshot: Snapshot, peer: Record, known: str) -> Target:
-    """As Nova dials it; where ssh would write down a new host key, it gets a copy of nova's file to read from.
-
-    A check must not make ssh trust anybody for good.
-    """
-    client = snapshot.client_for(peer.address)
-    plain = Target(peer.name, peer.address, sharing=_shares(client))
-    if not _is_lenient(client):
-        return plain
-    return replace(plain, options=("-o", f"UserKnownHostsFile={known}"))
-
-
-def _is_lenient(client: object) -> bool:
-    return isinstance(client, ClientConfig) and client.one("stricthostkeychecking") in _LENIENT
-
-
-def _known(
+def _targets(
     host: Host, snapshot: Snapshot, account: Account, peers: Sequence[Record], scratch: str
-) -> str:
-    """The copy of nova's own known_hosts, where some peer needs one.  Raises OSError."""
-    path = os.path.join(scratch, f"known_hosts_of_{account.name}")
-    clients = (snapshot.client_for(peer.address) for peer in peers)
-    client = next((each for each in clients if _is_lenient(each)), None)
-    if isinstance(client, ClientConfig):
-        files = places.known_hosts(client, account)
-        seen = (snapshot.file(each) for each in files if account.home in each.parents)
-        texts = [each.content for each in seen if isinstance(each, File) and each.content]
-        # Public keys; to give it to nova alone would need CAP_CHOWN.
-        host.put(path, b"\n".join(texts), 0o444)
-    return path
+) -> Iterator[Target]:
+    """As Nova dials them; where ssh would write down a new host key, it gets a copy of its file to read from.
+
+    A check must not make ssh trust anybody for good.  Raises OSError.
+    """
+    copies: dict[tuple[PurePosixPath, ...], str] = {}
+    for peer in peers:
+        client = snapshot.client_for(peer.address)
+        plain = Target(peer.name, peer.address, sharing=_shares(client))
+        if not isinstance(client, ClientConfig) or not _is_lenient(client):
+            yield plain
+            continue
+        files = places.known_hosts(client, account, "userknownhostsfile")
+        if files not in copies:
+            copies[files] = os.path.join(scratch, f"known_hosts_of_{account.name}_{len(copies)}")
+            texts = [
+                seen.content for each in files if isinstance(seen := snapshot.file(each), File)
+            ]
+            # Public keys; to give it to nova alone would need CAP_CHOWN.
+            host.put(copies[files], b"\n".join(text for text in texts if text), 0o444)
+        yield replace(plain, options=("-o", f"UserKnownHostsFile={copies[files]}"))
+
+
+def _is_lenient(client: ClientConfig) -> bool:
+    return client.one("stricthostkeychecking") in _LENIENT
 
 
 def _shares(client: object) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from agent import rounds
 from agent.host import Host
-from agent.model import Account
+from agent.model import Account, Record, Snapshot
 from tests.host.ground import ground, needs_root
 from tests.hosts import a_client, a_host, a_peer, novas
 from tests.test_cli import TOP
@@ -24,9 +24,13 @@ def lenient_target(scratch: str) -> rounds.Target:
     snapshot = a_host(
         peers=[PEER], client=a_client(stricthostkeychecking="accept-new"), files=files
     )
+    [target] = targets(snapshot, [PEER], scratch)
+    return target
+
+
+def targets(snapshot: Snapshot, peers: list[Record], scratch: str) -> list[rounds.Target]:
     assert isinstance(snapshot.account, Account)
-    known = rounds._known(Host(), snapshot, snapshot.account, [PEER], scratch)
-    return rounds._target(snapshot, PEER, known)
+    return list(rounds._targets(Host(), snapshot, snapshot.account, peers, scratch))
 
 
 def test_a_client_that_would_write_a_host_key_down_gets_a_copy(tmp_path: Path) -> None:
@@ -35,6 +39,22 @@ def test_a_client_that_would_write_a_host_key_down_gets_a_copy(tmp_path: Path) -
     assert target.options == ("-o", f"UserKnownHostsFile={copy}")
     assert copy.stat().st_mode & 0o777 == 0o444
     assert copy.read_bytes() == b"compute9 ssh-ed25519 AAAA\n"
+
+
+def test_each_peer_gets_a_copy_of_the_file_that_ssh_would_read_for_it(tmp_path: Path) -> None:
+    peers = [a_peer("compute2"), a_peer("compute3"), a_peer("compute4")]
+    where = {"compute2": "/etc/nova/kh", "compute3": "~/.ssh/kh3", "compute4": "/etc/nova/kh"}
+    client = {
+        peer.address: a_client(stricthostkeychecking="no", userknownhostsfile=where[peer.name])
+        for peer in peers
+    }
+    files = {
+        PurePosixPath("/etc/nova/kh"): novas(b"common\n"),
+        PurePosixPath("/var/lib/nova/.ssh/kh3"): novas(b"of 3\n"),
+    }
+    found = targets(a_host(peers=peers, client=client, files=files), peers, str(tmp_path))
+    texts = [Path(t.options[1].partition("=")[2]).read_text() for t in found]
+    assert texts == ["common\n", "of 3\n", "common\n"]
 
 
 @needs_root

@@ -43,9 +43,14 @@ def authorized_keys(server: ServerConfig, account: Account) -> tuple[PurePosixPa
     )
 
 
-def known_hosts(client: ClientConfig, account: Account) -> tuple[PurePosixPath, ...]:
+_KNOWN_HOSTS = ("userknownhostsfile", "globalknownhostsfile")
+
+
+def known_hosts(
+    client: ClientConfig, account: Account, *keywords: str
+) -> tuple[PurePosixPath, ...]:
     """The files ssh looks for host keys in, the user's first (ssh_config(5), UserKnownHostsFile)."""
-    words = client.words("userknownhostsfile") + client.words("globalknownhostsfile")
+    words = tuple(word for each in keywords or _KNOWN_HOSTS for word in client.words(each))
     return _client_paths(words, account)
 
 

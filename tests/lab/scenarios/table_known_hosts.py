@@ -71,5 +71,8 @@ FAULTS = (
     Fault("H43-own-file-outdated", a=": >/etc/ssh/ssh_known_hosts.nova", reason="known_hosts_outdated", ci=True),
     Fault("Z06-root-ran-keygen-R", a="ssh-keygen -R 10.100.0.99 -f $KH >/dev/null 2>&1 || true; chown root:root $KH"),
     Fault("Z07-changed-key-strict-no", a='sed -i "/^$N /d" $KH; ' + _WRONG % "ed25519" + "; echo \"$w\" >>$KH; client 'StrictHostKeyChecking no'", ci=True),
+    Fault("H44-accept-new-other-file-wrong", a=_WRONG % "ed25519" + "; echo \"$w\" >/etc/nova/kh; chown nova /etc/nova/kh; rm $KH; client 'StrictHostKeyChecking accept-new' 'UserKnownHostsFile /etc/nova/kh'", reason="host_key_changed", side="here", ci=True),
+    Fault("H44b-accept-new-file-by-name-wrong", a=_WRONG % "ed25519" + "; echo \"$w\" >$S/kh-$B; chown nova $S/kh-$B; rm $KH; client 'StrictHostKeyChecking accept-new' 'UserKnownHostsFile ~/.ssh/kh-%h'"),
+    Fault("H44c-strict-file-by-name", a="mv $KH $S/kh-$B; chown nova $S/kh-$B; client 'StrictHostKeyChecking yes' 'UserKnownHostsFile ~/.ssh/kh-%h'", by_hand_only=True),
     Fault("N09-another-host-answers", b=_REKEY + "; rm $AK"),
 )
