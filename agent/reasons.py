@@ -209,6 +209,8 @@ uid_differs | nova has different uids on hosts that share storage | the same uid
 [peer rollback directory]
 command_missing | nova's login there does not find mkdir, rm or touch | correct the PATH that nova's shell start-up files or /etc/environment set on that host
 [peer rollback auth]
+[network wrong_disk -]
+another_host_answers | another host answers at the peer's address and shows its own host key: Nova would copy the disk there, and the peer would start a blank one | find out why the address leads there (getent hosts, ip route get, address translation), or correct the peer's address; then StrictHostKeyChecking yes
 user_key_missing | this host does not accept that peer's key | agent --fix, once the peer's record with its key is in peers.d
 user_key_refused | the line with that peer's key has options that refuse it | correct from=, expiry-time or the options of that line
 permission_denied | the peer refused every key; a server never says why | run the agent on the peer: it judges itself

@@ -120,6 +120,22 @@ def _disproved(
     return replace(finding, outcome=Outcome.WARN, reason="prediction_disagrees", message=message)
 
 
+def _misled(row: PeerRow, dial: Attempt, snapshot: Snapshot) -> PeerRow:
+    """A dial that came through to somebody else, where ssh takes any host key: the key shown says whom."""
+    record = snapshot.records.named(dial.name)
+    if row.outcome is not Outcome.PASS or _names_key(dial, snapshot):
+        return row
+    assert record is not None and dial.server_key is not None
+    shown = dial.server_key.split()[-1]
+    hosts = [(r.name, r.host_keys) for r in snapshot.records.records if r.present and r != record]
+    hosts.append(("this host itself", snapshot.host.host_keys))
+    who = next((name for name, has in hosts if shown in map(fingerprint, has)), None)
+    if who is None or not record.host_keys:
+        return row  # a host that was installed anew, which known_hosts and records tell of
+    text = f"{who} answers at {record.address}, by its host key {shown}, expected {record.name}"
+    return _refused(row, "another_host_answers", text)
+
+
 def _names_key(dial: Attempt, snapshot: Snapshot) -> bool:
     """Whether the peer's record names the host key that the peer showed."""
     record = snapshot.records.named(dial.name)
@@ -154,10 +170,12 @@ def rows(
         if name in conflicted:
             row = _conflicting(record)
         elif name in dials:
-            row = _row(record, dials[name], found)
+            row = _misled(_row(record, dials[name], found), dials[name], snapshot)
         else:
             row = earlier.get(name) or _undialled(record, snapshot, chosen=name in chosen)
-        made.append(_overruled(row, silent[name]) if name in silent else row)
+        if name in silent:
+            row = _refused(row, silent[name].reason or "", silent[name].message)
+        made.append(row)
     return tuple(made)
 
 
@@ -176,16 +194,16 @@ def _silent(results: Iterable[CheckResult]) -> dict[str, Finding]:
     return worst
 
 
-def _overruled(row: PeerRow, finding: Finding) -> PeerRow:
-    reason = REASONS[finding.reason or ""]
+def _refused(row: PeerRow, code: str, message: str) -> PeerRow:
+    reason = REASONS[code]
     return replace(
         row,
         outcome=Outcome.FAIL,
         stage=None,
-        reason=reason.code,
+        reason=code,
         side=reason.side,
         impact=reason.impact,
-        message=finding.message,
+        message=message,
     )
 
 

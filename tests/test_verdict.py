@@ -294,6 +294,31 @@ def test_a_dial_that_met_a_key_the_record_does_not_name_speaks_against_the_recor
     assert ours.reason == "prediction_disagrees"
 
 
+@pytest.mark.parametrize(
+    ("key", "outcome", "who"),
+    [
+        ("host compute1", Outcome.FAIL, "this host itself"),
+        ("host compute3", Outcome.FAIL, "compute3"),
+        ("host compute2", Outcome.PASS, ""),
+        ("installed anew", Outcome.PASS, ""),
+    ],
+)
+def test_a_dial_that_reached_another_host_is_none_of_the_peers(key, outcome, who) -> None:
+    shown = f"ssh-ed25519 {fingerprint(a_key(key))}"
+    records = Records((a_peer("compute2"), a_peer("compute3")))
+    host = a_host(dials=(a_dial(server_key=shown),), records=records)
+    found = verdict.rows(host, (), Settings(), {}, frozenset())[0]
+    assert (found.outcome, who in found.message) == (outcome, True)
+    if who:
+        assert (found.reason, found.impact) == ("another_host_answers", Impact.WRONG_DISK)
+
+
+def test_hosts_that_share_a_host_key_are_not_told_apart_by_it() -> None:
+    shown = f"ssh-ed25519 {fingerprint(a_key('host compute1'))}"
+    cloned = Records((a_peer("compute2", host_keys=(a_key("host compute1"),)),))
+    assert row(a_dial(server_key=shown), records=cloned).outcome is Outcome.PASS
+
+
 def test_a_client_that_hangs_over_a_key_is_told_by_what_is_known_of_the_key() -> None:
     own = result(a_failure("identity_blocks"), check="identity", role=Role.SOURCE)
     found = row(failed_at("banner", "client_hangs", unknown=True), own)

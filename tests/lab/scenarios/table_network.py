@@ -11,6 +11,7 @@ _LISTEN = 'stop_sshd; python3 -c "%s" >/tmp/up 2>/dev/null & while ! [ -s /tmp/u
 _SILENT = "import socket,time; s=socket.create_server(('',22)); print(flush=True); time.sleep(300)"
 _HTTP = "import socket; s=socket.create_server(('',22)); print(flush=True)\nwhile 1:\n c,_=s.accept(); c.sendall(b'HTTP/1.0 400 Bad Request\\r\\n\\r\\n'); c.close()"
 _CLOSES = "import socket; s=socket.create_server(('',22)); print(flush=True)\nwhile 1: s.accept()[0].close()"
+_TRANSLATED = "iptables -t nat -A OUTPUT -d %s -p tcp --dport 22 -j DNAT --to-destination"
 
 FAULTS = (
     Fault("N01-dropped", b_after="ip route add blackhole $A", reason="connect_timeout", side="network"),
@@ -38,6 +39,8 @@ FAULTS = (
     Fault("N17-second-address", b="ip address add 10.100.0.132/24 dev eth0"),
     Fault("N18-address-moved-away", b="ip address del $B/24 dev eth0; ip address add 10.100.0.132/24 dev eth0"),
     Fault("N19-address-taken-by-source", a="ip address add $B/32 dev lo"),
+    Fault("N30-address-translated-to-this-host", a="client 'StrictHostKeyChecking no' 'UserKnownHostsFile /dev/null'", a_after=f"{_TRANSLATED % '$B'} $A", reason="another_host_answers", side="network", ci=True),
+    Fault("N31-address-translated-to-the-peer", a='sed -i "s/^$N /10.100.0.99,&/" $KH', b="nova_option my_ip 10.100.0.99", records=True, a_after=f"{_TRANSLATED % '10.100.0.99'} $B", b_after=f"{_TRANSLATED % '10.100.0.99'} $B", by_hand_only=True),
     Fault("N20-ipv6-baseline", ipv6=True, ci=True),
     Fault("N21-ipv6-rsync", ipv6=True, a="rsync_transport", b="rsync_transport"),
     Fault("N22-ipv6-unknown-host", ipv6=True, a=": >$KH", reason="host_key_unknown"),
