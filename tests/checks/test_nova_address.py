@@ -5,7 +5,7 @@ from agent.formats.nova_conf import NO_HOST
 from agent.model import Outcome, Unreadable
 from agent.reasons import Impact
 from agent.settings import Settings
-from tests.hosts import a_host
+from tests.hosts import a_host, an_attempt
 
 
 def evaluate(**changes):
@@ -27,6 +27,24 @@ def test_another_hosts_address_fails_with_origin_and_what_is_here():
     assert finding.message == (
         "my_ip 10.10.10.10 from /etc/nova/nova.conf:7 is on no interface of this host, which has 10.100.0.1"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"address": "10.10.10.10"}, Outcome.WARN),
+        ({"address": "10.100.0.1"}, Outcome.FAIL),
+        (
+            {"address": "10.10.10.10", "stage": "host_key", "reason": "host_key_changed"},
+            Outcome.FAIL,
+        ),
+    ],
+)
+def test_an_address_that_is_translated_to_this_host_is_shown_by_the_dial_of_it(changes, outcome):
+    nova = {"address": "10.10.10.10", "my_ip": "10.10.10.10"}
+    host = {"dialled": ("10.10.10.10",)}
+    finding = evaluate(nova=nova, host=host, self_dials=(an_attempt(**changes),))
+    assert (finding.outcome, finding.reason) == (outcome, "my_ip_not_here")
 
 
 def test_the_option_that_counts_is_named():
