@@ -81,6 +81,8 @@ address_loopback | the address Nova tells peers to dial is a loopback one: each 
 share_not_mounted | a file system belongs on the instances path and is not mounted | mount it; do not make the bare directory writable: Nova would put disks under the mount point
 
 # The account
+[here - -]
+nova_user_differs | nova-compute runs as another user than the one looked at | set user in /etc/resize-agent/agent.yaml to the one that nova-compute runs as
 [here rollback -]
 no_nova_user | the account Nova runs as does not exist | install the distribution's nova-compute package, which creates it with the right uid
 no_login_user | the account that peers log in as does not exist | install what makes it (openstack-nova-migration on RDO), or correct server.user in agent.yaml
@@ -131,6 +133,7 @@ no_space | nova has not one block left where instances live | free room
 no_inodes | nova has not one inode left where instances live | free inodes
 [here error_destination -]
 umask_too_strict | files that arrive can be read by nova alone, so the guest would not start | umask 022 in nova's shell start-up files
+cache_not_writable | nova cannot write to the image cache or the locks in the instances directory, so the guest would not start where its base image is missing | give the directory and what is in it to nova
 qemu_no_way | the qemu user cannot reach a disk in the instances directory | chmod o+x the directory named
 
 # Identity and client
@@ -206,11 +209,11 @@ instances_path_differs | two hosts keep instances in different places: Nova woul
 uid_differs | nova has different uids on hosts that share storage | the same uid on every host, and chown the files
 
 # What a dial met
+[network wrong_disk -]
+another_host_answers | another host answers at the peer's address and shows its own host key: Nova would copy the disk there, and the peer would start a blank one | find out why the address leads there (getent hosts, ip route get, address translation), or correct the peer's address; then StrictHostKeyChecking yes
 [peer rollback directory]
 command_missing | nova's login there does not find mkdir, rm or touch | correct the PATH that nova's shell start-up files or /etc/environment set on that host
 [peer rollback auth]
-[network wrong_disk -]
-another_host_answers | another host answers at the peer's address and shows its own host key: Nova would copy the disk there, and the peer would start a blank one | find out why the address leads there (getent hosts, ip route get, address translation), or correct the peer's address; then StrictHostKeyChecking yes
 user_key_missing | this host does not accept that peer's key | agent --fix, once the peer's record with its key is in peers.d
 user_key_refused | the line with that peer's key has options that refuse it | correct from=, expiry-time or the options of that line
 permission_denied | the peer refused every key; a server never says why | run the agent on the peer: it judges itself

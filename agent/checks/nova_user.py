@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Optional
 
 from agent.formats.access import unseen
 from agent.model import (
     Absent,
+    Account,
     Check,
     Finding,
+    NovaConfig,
     Role,
     Snapshot,
     Unreadable,
@@ -27,8 +30,17 @@ def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     elif isinstance(account, Absent):
         # The distribution's package creates the account; inventing one would pick a wrong uid.
         yield failed(subject, "no_nova_user", f"account {want.user} does not exist")
+    elif _other(snapshot, account) is not None:
+        # Its ssh has another home, other keys and another configuration than those that are looked at and dialled with.
+        text = f"nova-compute runs as uid {_other(snapshot, account)}, expected {account.uid}"
+        yield unknown(subject, "nova_user_differs", f"{text}: what its ssh meets is not known")
     else:
         yield passed(subject, f"uid {account.uid}, gid {account.gid}, home {account.home}")
+
+
+def _other(snapshot: Snapshot, account: Account) -> Optional[int]:
+    runs_as = snapshot.nova.runs_as if isinstance(snapshot.nova, NovaConfig) else None
+    return runs_as if runs_as != account.uid else None
 
 
 CHECK = Check(

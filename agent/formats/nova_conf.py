@@ -123,6 +123,7 @@ def effective(
     distribution_state_path: str = "/var/lib/nova",
     files: Sequence[PurePosixPath] = (),
     running: Optional[int] = None,
+    runs_as: Optional[int] = None,
 ) -> Union[NovaConfig, Unreadable]:
     """nova.conf as this host's nova-compute takes it.
 
@@ -154,6 +155,7 @@ def effective(
         origin=MappingProxyType(answers.origin),
         files=tuple(files),
         running=running,
+        runs_as=runs_as,
         problems=tuple(answers.problems),
     )
 

@@ -149,7 +149,7 @@ class NovaConfig:
     """nova.conf as nova-compute sees it.
 
     `host` is lower case.  `address` is what a source dials to reach this host.  `origin` says, for each option read, the
-    file and line or `environment` or `default`.  `running` is the pid of nova-compute, None when it does not run.
+    file and line or `environment` or `default`.  `running` is the pid of nova-compute and `runs_as` its uid, None when it does not run.
     """
 
     host: str
@@ -163,6 +163,7 @@ class NovaConfig:
     origin: Mapping[str, str] = field(default_factory=nothing)
     files: tuple[PurePosixPath, ...] = ()
     running: Optional[int] = None
+    runs_as: Optional[int] = None
     problems: tuple[str, ...] = ()  # options that could not be read, each a sentence
 
 
@@ -184,6 +185,7 @@ class Instances:
     `qemu_enters` is the qemu user's own answer (search permission on the directory), None where nobody could ask as it.
     Blocks and inodes are those an unprivileged user can have; None where the file system does not count them.
     `leftovers` are names below it that a failed resize left (`*_resize`), each with its owner's uid and whether nova can remove it.
+    `kept` are the directories that Nova keeps there for itself, where they are there, and whether nova can write in each.
     """
 
     path: PurePosixPath
@@ -195,6 +197,7 @@ class Instances:
     expected_mounts: tuple[tuple[PurePosixPath, str], ...] = ()  # mountpoint, who says so
     leftovers: tuple[tuple[str, int, bool], ...] = ()
     qemu_enters: Optional[bool] = None
+    kept: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def look(
         return Instances(
             path, tuple(seen.items()), Unreadable("not on an image"), Unreadable("not on an image")
         )
-    seen, inner = _looked(host, account, way)
+    seen, inner = _looked(host, account, way, ("locks", config.image_cache))
     last = seen[path]
     real = last.real if isinstance(last, File) and last.real is not None else path
     mount, withheld = _mount(host, real)
@@ -61,6 +61,7 @@ def look(
         free_inodes=inner.get("free_inodes"),
         expected_mounts=tuple(dict.fromkeys(_expected(host, (path, real), records, config.host))),
         qemu_enters=_enters(host, people.qemu, path),
+        kept=tuple((name, bool(writable)) for name, writable in inner.get("kept", ())),
         leftovers=tuple((name, uid, removable) for name, uid, removable in inner["leftovers"]),
     )
 
@@ -86,21 +87,22 @@ def _real_way(
 
 
 def _looked(
-    host: Host, account: Account, way: Sequence[PurePosixPath]
+    host: Host, account: Account, way: Sequence[PurePosixPath], names: Sequence[str]
 ) -> tuple[dict[PurePosixPath, Seen], dict[str, Any]]:
     """Each directory of the way, and what `_inside` says of the last: by one child, whom a dead server holds up once."""
     try:
-        answers, inner = host.call_as(account, _as_nova, host.root, [str(path) for path in way])
+        where = [str(path) for path in way]
+        answers, inner = host.call_as(account, _as_nova, host.root, where, list(names))
     except OSError as error:
         unseen = {path: Unreadable(f"{path}: {error.strerror}") for path in way}
         return dict(unseen), _unknown(error)
     return {path: packing.unpacked(answer) for path, answer in zip(way, answers)}, inner
 
 
-def _as_nova(root: str, way: list[str]) -> tuple[list[Any], dict[str, Any]]:
+def _as_nova(root: str, way: list[str], names: list[str]) -> tuple[list[Any], dict[str, Any]]:
     answers = packing.look_all(root, [(path, False) for path in way])
     try:
-        return answers, _inside(way[-1])
+        return answers, _inside(way[-1], names)
     except OSError as error:
         return answers, _unknown(error)
 
@@ -109,9 +111,13 @@ def _unknown(error: OSError) -> dict[str, Any]:
     return {"writable": None, "why": error.strerror, "leftovers": []}
 
 
-def _inside(path: str) -> dict[str, Any]:
+def _inside(path: str, names: list[str]) -> dict[str, Any]:
     """Runs as nova."""
-    found: dict[str, Any] = {"leftovers": []}
+    kept = ((name, os.path.join(path, name)) for name in names)
+    found: dict[str, Any] = {
+        "leftovers": [],
+        "kept": [(n, os.access(p, os.W_OK | os.X_OK)) for n, p in kept if os.path.lexists(p)],
+    }
     found["writable"] = os.access(path, os.W_OK | os.X_OK)
     room = os.statvfs(_existing(path))
     found["free_bytes"] = room.f_bavail * room.f_frsize

@@ -27,7 +27,7 @@ def config(
     Read as nova, as nova-compute does: on Debian nova owns /etc/nova, so what is in there is nova's word and no more.
     """
     running = _running(host, account)
-    pid, argv = running if running else (None, ())
+    pid, argv, owner = running if running else (None, (), None)
     words = _environment(host, pid, account)
     if words is None and host.privileged:
         return Unreadable("the environment of the running nova-compute cannot be read")
@@ -47,17 +47,22 @@ def config(
         release=want.nova_release or _release(host, argv),
         files=tuple(files),
         running=pid,
+        runs_as=owner,
     )
 
 
 def _running(
     host: Host, account: Union[Account, Absent, Unreadable]
-) -> Optional[tuple[int, tuple[str, ...]]]:
-    """(pid, command line) of nova-compute; anybody can call a process that, so it must be nova's own or root's."""
+) -> Optional[tuple[int, tuple[str, ...], int]]:
+    """(pid, command line, uid) of nova-compute; anybody can call a process that, so it must be nova's own or root's."""
     if not host.live or not isinstance(account, Account):
         return None
-    found = (p for p in host.processes(PROGRAM) if processes.owner(p[0]) in (account.uid, 0))
-    return next(found, None)
+    found = [(*each, processes.owner(each[0])) for each in host.processes(PROGRAM)]
+    for uid in (account.uid, 0):
+        for pid, argv, owner in found:
+            if owner == uid:
+                return pid, argv, uid
+    return None
 
 
 def _looked_at(

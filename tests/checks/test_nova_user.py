@@ -1,7 +1,9 @@
+import pytest
+
 from agent.checks.nova_user import CHECK
 from agent.model import Outcome, Unreadable
 from agent.settings import Settings
-from tests.hosts import a_host
+from tests.hosts import NOVA_UID, a_host
 
 
 def evaluate(**changes):
@@ -25,3 +27,12 @@ def test_not_knowing_is_not_failing():
 def test_the_reason_of_not_knowing_is_the_missing_privilege():
     finding = evaluate(account=Unreadable("Permission denied"), host={"privileged": False})
     assert finding.reason == "needs_root"
+
+
+@pytest.mark.parametrize(
+    ("uid", "outcome"), [(None, Outcome.PASS), (NOVA_UID, Outcome.PASS), (0, Outcome.UNKNOWN)]
+)
+def test_it_is_the_user_nova_compute_runs_as_whose_ssh_counts(uid, outcome):
+    finding = evaluate(nova={"running": 12, "runs_as": uid})
+    assert finding.outcome is outcome
+    assert finding.reason == (None if outcome is Outcome.PASS else "nova_user_differs")

@@ -43,7 +43,7 @@ def test_a_container_is_looked_at_from_inside(tmp_path: Path) -> None:
 
     assert isinstance(people.account, Account) and people.account.uid == 42436
     assert isinstance(config, NovaConfig) and config.my_ip == "10.100.0.77"
-    assert config.running == pid
+    assert (config.running, config.runs_as) == (pid, 0)
 
 
 def test_one_that_nobody_knows_is_never_taken_for_a_package(tmp_path: Path) -> None:

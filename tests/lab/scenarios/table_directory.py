@@ -48,6 +48,8 @@ DESTINATION = (
     Fault("I14j-setgid-of-qemu-umask-027", b="chgrp libvirt-qemu $I; chmod 2755 $I; rc 'umask 027'"),
     Fault("I14k-setgid-of-others-umask-027", b="usermod -aG nova libvirt-qemu; chgrp mail $I; chmod 2755 $I; rc 'umask 027'", reason="umask_too_strict", side="here"),
     Fault("I14l-umask-027-qemu-in-group", b="usermod -aG nova libvirt-qemu; rc 'umask 027'"),
+    Fault("I15-locks-of-root", b="mkdir $I/locks; chmod 755 $I/locks", reason="cache_not_writable", side="here", unseen="E-dest", ci=True),
+    Fault("I15b-base-images-of-root", b="mkdir -p $I/_base; chown root:root $I/_base; chmod 755 $I/_base", reason="cache_not_writable", side="here", unseen="E-dest"),
     Fault("I17-noexec-nosuid-mount", b="mount -t tmpfs -o noexec,nosuid,nodev,mode=755 t $I; chown nova:nova $I"),
     Fault("I18-own-file-system-in-fstab", b="mount -t tmpfs -o mode=755 t $I; chown nova:nova $I; echo 't /var/lib/nova/instances tmpfs defaults 0 0' >>/etc/fstab"),
     Fault("I18r-own-file-system-records-new", b="mount -t tmpfs -o mode=755 t $I; chown nova:nova $I", records=True),
