@@ -16,7 +16,7 @@ RUN_ENDED = "the run ended before there was an answer"  # by its own limit or by
 NO_KEYGEN = "ssh-keygen is not installed"  # so nobody could look into a private key
 LONGEST = 4096
 """PATH_MAX of Linux: the kernel opens no longer path, and the directories above one of megabytes fill all memory."""
-_PLAIN = re.compile(r"/[A-Za-z0-9._/@%+=:,-]*")
+_PLAIN = re.compile(r"/[\w./@%+=:,-]*")  # letters of any language: a shell splits at none of them
 
 
 def is_possible(path: str) -> bool:

@@ -11,6 +11,7 @@ _ANYBODY = "class differs: the address is anybody's, so the worst is said"
 _STALE = "the records are not of today"
 _LINK = "false not ready: two names of one directory are not seen through"
 _MOVE = "mkdir -p /srv/i; chown nova:nova /srv/i; nova_option instances_path /srv/i"
+_UMLAUT = "mkdir /srv/\u00efnst; chown nova /srv/\u00efnst; nova_option instances_path /srv/\u00efnst"
 _DUPLICATE = 'nova_option my_ip "$A"'
 
 FAULTS = (
@@ -40,6 +41,7 @@ FAULTS = (
     Fault("V10rb-instances_path-differs-on-source-records-new", a=_MOVE, records=True, reason="instances_path_differs", accepted="class differs: nova may not make that path at B; where it may, the disk is lost"),
     Fault("V10rc-instances_path-same-elsewhere-records-new", a=_MOVE, b=_MOVE, records=True, ci=True),
     Fault("V10rg-link-to-the-other-records-new", b="ln -s /var/lib/nova/instances /srv/i; nova_option instances_path /srv/i", records=True, accepted=_LINK),
+    Fault("V10s-instances_path-with-umlaut", a=_UMLAUT, b=_UMLAUT, records=True),
     Fault("V11-transport-differs", b="rsync_transport"),
     Fault("V11b-rsync-both", a="rsync_transport", b="rsync_transport", ci=True),
     Fault("V11c-transport-invalid", a="sed -i 's/^\\[libvirt\\]$/&\\nremote_filesystem_transport = tar/' $CONF", ci=True),

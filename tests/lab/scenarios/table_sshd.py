@@ -41,6 +41,8 @@ AUTHENTICATION = (
     Fault("C45-required-rsa-size", a=_NEW_RSA, b="cfg 'RequiredRSASize 4096'", by_hand_only=True),
     Fault("E67-sha1-only", a=_NEW_RSA, b="cfg 'PubkeyAcceptedAlgorithms ssh-rsa'", by_hand_only=True),
     Fault("E68-second-key-unusable", a="ssh-keygen -q -t rsa -b 2048 -N '' -f $S/id_rsa; chown nova $S/id_rsa*; chmod 644 $S/id_rsa"),
+    Fault("C49-two-keys-needed", b="cfg 'AuthenticationMethods publickey,publickey'"),
+    Fault("C49b-second-factor-is-pam-permit", b="cfg 'AuthenticationMethods publickey,keyboard-interactive:pam' 'KbdInteractiveAuthentication yes'; sed -i '1i auth sufficient pam_permit.so' /etc/pam.d/sshd"),
     Fault("E57-drop-in-mode-000", b="cfg 'AllowUsers root'; chmod 000 /etc/ssh/sshd_config.d/00x.conf", reason="user_not_allowed"),
     Fault("E58-option-on-command-line", b="echo 'SSHD_OPTS=\"-o AllowUsers=root\"' >>/etc/default/ssh"),
     Fault("E59-other-config-file", b="cp /etc/ssh/sshd_config /etc/ssh/other; sed -i '1i AllowUsers root' /etc/ssh/other; echo 'SSHD_OPTS=\"-f /etc/ssh/other\"' >>/etc/default/ssh"),
