@@ -274,9 +274,8 @@ def _open_to_qemu(
     dialer: Dialer, directory: PurePosixPath
 ) -> tuple[Optional[bool], Optional[bool]]:
     """Modes are not all that the kernel heeds: access lists that are inherited, groups of a setgid directory."""
-    asked = (["test", "-x", str(directory)], ["test", "-r", str(directory / "disk")])
-    enters, reads = (_as_qemu(dialer, argv) for argv in asked)
-    return enters, reads
+    enters = _as_qemu(dialer, ["test", "-x", str(directory)])
+    return enters, _as_qemu(dialer, ["test", "-r", str(directory / "disk")])
 
 
 def _as_qemu(dialer: Dialer, argv: Sequence[str]) -> Optional[bool]:

@@ -196,15 +196,8 @@ def _silent(results: Iterable[CheckResult]) -> dict[str, Finding]:
 
 def _refused(row: PeerRow, code: str, message: str) -> PeerRow:
     reason = REASONS[code]
-    return replace(
-        row,
-        outcome=Outcome.FAIL,
-        stage=None,
-        reason=code,
-        side=reason.side,
-        impact=reason.impact,
-        message=message,
-    )
+    row = replace(row, outcome=Outcome.FAIL, stage=None, reason=code, message=message)
+    return replace(row, side=reason.side, impact=reason.impact)
 
 
 def _conflicting(record: Record) -> PeerRow:

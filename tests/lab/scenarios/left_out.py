@@ -13,7 +13,7 @@ LEFT_OUT: dict[str, str] = {
     "penalties after refused logins or key scans (OpenSSH 9.8)": "they last as long as the clock says; the dial's word for them is peer_busy",
     "the guest's directory is there: a file, root's, or with a root's disk inside": _ONE_GUEST,
     "the guest's disk at the source cannot be read by nova": _ONE_GUEST,
-    "locks or _base of root, no sudo for privsep": _LATER,
+    "no sudo for privsep": _LATER,
     "a base image that is gone from Glance": _LATER,
     "SELinux labels": "no SELinux in a namespace",
     "an MTU that loses large packets": "hangs until TCP gives up, as N12-sshd-stopped-by-signal does",
