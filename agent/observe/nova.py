@@ -44,7 +44,7 @@ def config(
         nova_conf.parse(texts, words or {}),
         hostname=host.name,
         route_address=host.route_address() if host.live else None,
-        release=want.nova_release or _release(host, argv),
+        release=want.nova_release or _release(host, account, argv),
         files=tuple(files),
         running=pid,
         runs_as=owner,
@@ -134,21 +134,36 @@ def _names(
     return names if isinstance(names, tuple) else ()
 
 
-def _release(host: Host, argv: tuple[str, ...]) -> Optional[str]:
+def _release(
+    host: Host, account: Union[Account, Absent, Unreadable], argv: tuple[str, ...]
+) -> Optional[str]:
     """The version of the installed nova package, from its metadata directory's name."""
-    return next(_versions(host, argv), None)
+    return next(_versions(host, account, argv), None)
 
 
-def _versions(host: Host, argv: tuple[str, ...]) -> Iterator[str]:
-    for site in _sites(host, argv):
-        names = host.names(site)
-        for name in names if isinstance(names, tuple) else ():
+def _versions(
+    host: Host, account: Union[Account, Absent, Unreadable], argv: tuple[str, ...]
+) -> Iterator[str]:
+    for site in _sites(host, account, argv):
+        for name in _listed(host, account, site):
             match = _INSTALLED.fullmatch(name)
             if match:
                 yield match[1]
 
 
-def _sites(host: Host, argv: tuple[str, ...]) -> Iterator[PurePosixPath]:
+def _listed(
+    host: Host, account: Union[Account, Absent, Unreadable], directory: PurePosixPath
+) -> tuple[str, ...]:
+    """Where the distribution puts Python as ourselves; where nova's command line says as nova."""
+    if not any(each == directory or each in directory.parents for each in _LIBRARIES):
+        return _names(host, account, directory)
+    names = host.names(directory)
+    return names if isinstance(names, tuple) else ()
+
+
+def _sites(
+    host: Host, account: Union[Account, Absent, Unreadable], argv: tuple[str, ...]
+) -> Iterator[PurePosixPath]:
     """Where Python packages lie: beside the interpreter that runs nova-compute first, then the distribution's."""
     own = tuple(
         PurePosixPath(word).parent.parent / "lib"
@@ -156,8 +171,7 @@ def _sites(host: Host, argv: tuple[str, ...]) -> Iterator[PurePosixPath]:
         if word.startswith("/") and PurePosixPath(word).parent.name == "bin"
     )
     for library in (*own, *_LIBRARIES):
-        names = host.names(library)
-        for name in names if isinstance(names, tuple) else ():
+        for name in _listed(host, account, library):
             if _PYTHON.fullmatch(name):
                 yield library / name / "site-packages"
                 yield library / name / "dist-packages"

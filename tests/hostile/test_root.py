@@ -125,6 +125,25 @@ def test_a_directory_that_a_process_names_is_not_listed_for_it(host: Host) -> No
         process.wait()
 
 
+def test_a_program_that_only_root_can_reach_is_none_of_novas(host: Host) -> None:
+    """PATH of a process that nova calls nova-compute: what is looked for there is looked for as nova."""
+    host.sh(
+        "mkdir -pm 700 /root/tools; for t in ssh scp rsync; do cp /bin/true /root/tools/$t; done"
+    )
+    name = "exec env -i PATH=/root/tools bash -c 'exec -a /usr/bin/nova-compute sleep 600'"
+    process = host.spawn(
+        ["/bin/bash", "-c", name.replace("bash", "/bin/bash").replace("sleep", "/bin/sleep")],
+        user="nova",
+    )
+    try:
+        host.sh("until pgrep -x -f '/usr/bin/nova-compute 600' >/dev/null; do :; done")
+        run = agent(host, "--no-probe")
+        assert "/root/tools" not in run.stdout and "tool_missing" in run.reasons(), run
+    finally:
+        host.sh("pkill -u nova -x sleep; rm -r /root/tools")
+        process.wait()
+
+
 def test_whatever_a_run_is_doing_it_ends_when_its_time_is_up(host: Host) -> None:
     """The alarm rings where no limit of a program counts; here it is rung by hand while something is going on."""
     host.write(
