@@ -271,6 +271,7 @@ def _unrecognised() -> list[str]:
             "The whole text of a failure is in nova-compute.log of the source: agent explain /var/log/nova/nova-compute.log"
             " (one that is packed: zcat FILE | agent explain -)",
             100,
+            break_on_hyphens=False,
         ),
     ]
 

@@ -294,6 +294,7 @@ def test_what_nobody_knows_is_called_unclassified() -> None:
         done = agent("explain", "-", stdin=data)
         assert done.returncode == 0
         assert b"unclassified" in done.stdout
+        assert b"/var/log/nova/nova-compute.log" in done.stdout  # whole, to be copied
     done = agent("explain", "Command: ssh c2 mkdir -p /i/x\nExit code: 77\nStderr: 'new words'")
     assert done.returncode == 0
     assert b"unclassified" in done.stdout
