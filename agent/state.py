@@ -32,6 +32,7 @@ PROBES = STATE / "probes.json"
 FIXES = STATE / "fixes.json"
 _KEPT = 50  # files in backups/, the newest
 _LARGEST = 32 << 20  # bytes; 5000 peers need about two million
+_TRIES = 100  # to make a lock where somebody else makes it too
 _PATIENCE = 5.0  # seconds that another run may take for one file
 _FLOCK = "hhqqi"  # struct flock of fcntl(2) on Linux: type, whence, start, length, pid
 
@@ -101,17 +102,34 @@ def ask_daemon(host: Host) -> bool:
 
 def _lock_file(path: str, mode: int) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    why: Optional[str] = "somebody else makes it again and again"
     try:
         os.makedirs(os.path.dirname(path), mode=mode, exist_ok=True)
-        descriptor = os.open(path, flags, 0o600)
+        for _ in range(_TRIES):
+            _clear(path)
+            try:
+                descriptor = os.open(path, flags, 0o600)
+            except OSError as error:  # a link, or fs.protected_regular: made in this very moment
+                why = error.strerror
+                continue
+            if os.fstat(descriptor).st_uid == os.geteuid():
+                return descriptor
+            os.close(descriptor)
     except OSError as error:
-        raise CannotStart(f"the lock {path} cannot be taken: {error.strerror}") from None
-    owner = os.fstat(descriptor).st_uid
-    if owner != os.geteuid():
-        os.close(descriptor)
-        # /run/lock is everybody's: who made the file first could keep us out for ever.
-        raise CannotStart(f"the lock {path} belongs to uid {owner}: remove it")
-    return descriptor
+        why = error.strerror
+    raise CannotStart(f"the lock {path} cannot be taken: {why}")
+
+
+def _clear(path: str) -> None:
+    """Make way: /run/lock is everybody's, and who made our file there first could keep us out for ever.  Raises OSError."""
+    with suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode):
+            return
+        if stat.S_ISDIR(found.st_mode):
+            os.rename(path, f"{path}.{found.st_ino}.not-a-lock")
+        else:
+            os.unlink(path)
 
 
 def read(host: Host, path: PurePosixPath) -> Optional[dict[str, Any]]:
