@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pkgutil
 from collections.abc import Iterable
 from importlib import import_module
@@ -12,8 +13,10 @@ from agent.settings import Settings
 
 
 def catalogue() -> tuple[Check, ...]:
-    """Every check, in the order of their ids."""
+    """Every check, in the order of their ids.  Raises OSError where this folder cannot be listed: no check found nothing wrong."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    if not names:
+        raise PermissionError(errno.EACCES, "the folder of checks cannot be listed", __path__[0])
     return tuple(import_module(f"{__name__}.{name}").CHECK for name in names)
 
 
