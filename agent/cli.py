@@ -18,11 +18,11 @@ from agent.exit_status import (
     READY,
     USAGE,
     Refusal,
+    TimeIsUp,
     fixed_status,
     status,
 )
 from agent.options import parser
-from agent.stopping import TimeIsUp, stoppable
 
 __all__ = ["CANNOT_TELL", "LOCKED", "NOT_READY", "READY", "fixed_status", "main", "status"]
 
@@ -84,7 +84,9 @@ def _on_host(arguments: argparse.Namespace) -> int:
 
             return services.daemon(arguments)
         if arguments.command == "check":
-            # Before the modules are there: a report is told however early.
+            from agent.stopping import stoppable
+
+            # Before the other modules are there: a report is told however early.
             with stoppable() as stop:
                 from agent import commands
 

@@ -11,6 +11,10 @@ class Refusal(Exception):
     """A usage or configuration error: `args[0]` is for stderr."""
 
 
+class TimeIsUp(BaseException):
+    """Whatever is being done, it has taken longer than it may; `args[0]` says so.  No handler of failures is meant to hold it."""
+
+
 def status(report: Report) -> int:
     """1 before 3 before 0 (the report's own rule of `ready`, with not knowing told apart)."""
     roles = {report.role_outcome(Role.SOURCE), report.role_outcome(Role.DESTINATION)}

@@ -8,11 +8,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from agent.exit_status import TimeIsUp
+
 _GRACE = 60.0  # seconds over --timeout, for what is still cleaned up and said then
-
-
-class TimeIsUp(BaseException):
-    """Whatever is being done, it has taken longer than it may; `args[0]` says so.  No handler of failures is meant to hold it."""
 
 
 class Stop:

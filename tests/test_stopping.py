@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from agent.stopping import TimeIsUp, bounded
+from agent.exit_status import TimeIsUp
+from agent.stopping import bounded
 
 
 def test_what_takes_too_long_is_broken_off_though_every_failure_is_caught() -> None:

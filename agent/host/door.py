@@ -118,14 +118,9 @@ class Host:
         words = [(str(path), text) for path, text in wanted.items()]
         try:
             limit = min(_LOOK_TIMEOUT, self._left())
+            here = (self.root, words)
             answers = impersonate.call(
-                account,
-                limit,
-                packing.look_all,
-                self.root,
-                words,
-                halted=self.halted,
-                where=self.seat,
+                account, limit, packing.look_all, *here, halted=self.halted, where=self.seat
             )
         except impersonate.ChildFailed as error:
             return {path: Unreadable(f"{path}: {error.strerror}") for path in wanted}
