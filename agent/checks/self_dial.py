@@ -19,7 +19,6 @@ from agent.model import (
     failed,
     passed,
     skipped,
-    unknown,
     warned,
 )
 from agent.reasons import REASONS, Side, Stage, impact_at
@@ -27,7 +26,7 @@ from agent.settings import Settings
 
 _SEARCH, _READ = 0o1, 0o4
 _LISTS = "look at the access list and the group that new directories inherit: getfacl and ls -ld of the instances directory"
-_UMASK = "whether qemu could reach what a peer copies here (umask, access lists) is not known"
+_STANDS = "what is predicted stands; whether qemu could reach what a peer copies here (umask, access lists) is not known"
 # Up to here the server was not asked yet.
 _BEFORE = (Stage.RESOLVE, Stage.CONNECT, Stage.BANNER, Stage.HOST_KEY)
 # Faults of the client's side, and a server that was too busy to look: nothing is learnt about nova's login here.
@@ -40,39 +39,33 @@ _NOT_THE_SERVER = frozenset(
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
     if not snapshot.self_dials:
-        yield _none(snapshot)
+        yield skipped("self-dial", _why_not(snapshot))
     for attempt in snapshot.self_dials:
         yield _judge(snapshot, attempt)
         if attempt.stage == Stage.CLEANUP.value:
             yield warned(_subject(attempt), attempt.reason or "leftover_probe", attempt.detail)
 
 
-def _none(snapshot: Snapshot) -> Finding:
+def _why_not(snapshot: Snapshot) -> str:
     if not snapshot.host.live:
-        return skipped("self-dial", "an image cannot be dialled")
-    if snapshot.dials and isinstance(snapshot.nova, NovaConfig) and not snapshot.host.host_keys:
-        text = "no public half of a host key is on disk, so this host did not dial itself"
-        return unknown("self-dial", "not_observed", f"{text}; {_UMASK}")
+        return "an image cannot be dialled"
     if not snapshot.identities:
-        return skipped("self-dial", "there is no key to log in with yet")
-    return skipped("self-dial", "this run did not dial; what is predicted stands")
+        return "there is no key to log in with yet"
+    return "this run did not dial; what is predicted stands"
 
 
 def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
     subject = _subject(attempt)
-    if attempt.skipped:
+    if attempt.skipped or attempt.unknown:
         return skipped(subject, attempt.detail or "nothing was learnt")
-    if attempt.unknown:
-        return _unlearnt(snapshot, attempt, "not_observed", attempt.detail or "nothing was learnt")
     if attempt.reason is None or attempt.stage == Stage.CLEANUP.value:
         return _arrived(snapshot, subject, attempt)
     text = f"failed at stage {attempt.stage}: {attempt.detail}"
     if _before_the_server(snapshot, attempt):
-        missing = attempt.reason == "permission_denied"
-        return _unlearnt(snapshot, attempt, "own_key_missing" if missing else "not_observed", text)
+        return skipped(subject, f"{text}; {_STANDS}")
     if attempt.reason == "forced_command" and _is_our_own_line(snapshot, attempt):
         text = "this host's own key has a command= of its own, so it is not what peers meet"
-        return _unlearnt(snapshot, attempt, "own_key_missing", text)
+        return skipped(subject, f"{text}; {_STANDS}")
     expected = "expected Nova's commands and the copy to work"
     # Another port than the one peers dial may be there for something else.
     say = failed if attempt.port == snapshot.port else warned
@@ -80,13 +73,6 @@ def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
     reason = REASONS.get(attempt.reason)
     impact = impact_at(reason, Stage(attempt.stage)) if reason and attempt.stage else None
     return replace(finding, side=Side.HERE, impact=impact)
-
-
-def _unlearnt(snapshot: Snapshot, attempt: Attempt, reason: str, text: str) -> Finding:
-    """What a login would have met is for the dials of peers to show, but they cannot see the modes of what arrives."""
-    if attempt.port != snapshot.port:
-        return skipped(_subject(attempt), text)
-    return unknown(_subject(attempt), reason, f"{text}; {_UMASK}")
 
 
 def _subject(attempt: Attempt) -> str:

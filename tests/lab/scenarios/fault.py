@@ -56,7 +56,6 @@ akc() { printf '%s\n' '#!/bin/sh' "$1" >/etc/akc; chmod 755 /etc/akc
 """
 
 # A false "not ready" that is meant.
-UNSEEN = "false not ready: no login from here shows what qemu can reach of a copy"
 
 PLACES = {
     "by-hand": {

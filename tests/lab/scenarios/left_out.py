@@ -13,6 +13,8 @@ LEFT_OUT: dict[str, str] = {
     "penalties after refused logins or key scans (OpenSSH 9.8)": "they last as long as the clock says; the dial's word for them is peer_busy",
     "the guest's directory is there: a file, root's, or with a root's disk inside": _ONE_GUEST,
     "the guest's disk at the source cannot be read by nova": _ONE_GUEST,
+    "umask 077 for nova where the host's own key is not accepted": "the agent says ready and Nova ends in ERROR at the destination: only a login from itself shows a host the modes of what arrives, and K03b is healthy",
+    "a ForceCommand or command= for single peers that changes the umask": "the same, of a login that only those peers have",
     "no sudo for privsep": _LATER,
     "a base image that is gone from Glance": _LATER,
     "SELinux labels": "no SELinux in a namespace",

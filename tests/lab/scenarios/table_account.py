@@ -57,7 +57,6 @@ START_UP = (
     Fault("D22-ssh-rc-hangs", b="echo 'sleep 60' >$S/rc; chown nova $S/rc"),
     Fault("E28-umask-077-bashrc", b="rc 'umask 077'", reason="umask_too_strict", ci=True),
     Fault("E28b-umask-077-pam", b="sed -i 's/pam_umask.so/& umask=0077/' /etc/pam.d/common-session; grep -q umask=0077 /etc/pam.d/common-session || echo 'session optional pam_umask.so umask=0077' >>/etc/pam.d/common-session"),
-    Fault("E28g-umask-077-and-own-key-absent", b='usermod -s /bin/bash nova; sed -i "/$MB/d" $AK; rc "umask 077"', reason="own_key_missing", side="here", ci=True),
     Fault("E28c-umask-027", b="rc 'umask 027'"),
     Fault("E28d-umask-077-rsync", a="rsync_transport", b="rsync_transport; rc 'umask 077'"),
     Fault("E28e-umask-002", b="rc 'umask 002'"),

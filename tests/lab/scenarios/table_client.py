@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.scenarios.fault import UNSEEN, Fault
+from tests.lab.scenarios.fault import Fault
 
 # One fault, one line.
 # fmt: off
@@ -127,7 +127,7 @@ TOOLS = (
     Fault("T10-ssh-wrapper-in-path", a="printf '#!/bin/sh\\nexit 1\\n' >/sbin/ssh; chmod 755 /sbin/ssh"),
     Fault("T11-no-touch-at-destination", b="rm /usr/bin/touch"),
     Fault("T12-rm-not-executable-at-destination", b="chmod 644 /bin/rm", reason="leftover_probe", ci=True),
-    Fault("T13-no-ssh-at-destination", b="rm /usr/bin/ssh", accepted=UNSEEN),
+    Fault("T13-no-ssh-at-destination", b="rm /usr/bin/ssh"),
     Fault("T14-no-ssh-keygen-at-source", a="rm /usr/bin/ssh-keygen"),
     Fault("E63-sftp-server-not-executable", b="chmod 644 /usr/lib/openssh/sftp-server", reason="sftp_broken", ci=True),
 )

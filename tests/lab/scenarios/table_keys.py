@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.scenarios.fault import UNSEEN, Fault
+from tests.lab.scenarios.fault import Fault
 
 # One fault, one line.
 # fmt: off
@@ -11,7 +11,7 @@ FAULTS = (
     Fault("K01-file-missing", b="rm $AK"),
     Fault("K02-file-empty", b=": >$AK"),
     Fault("K03-peer-key-absent", b='sed -i "/$MA/d" $AK', reason="user_key_missing", ci=True),
-    Fault("K03b-own-key-absent", b='sed -i "/$MB/d" $AK', reason="own_key_missing", accepted=UNSEEN, ci=True),
+    Fault("K03b-own-key-absent", b='sed -i "/$MB/d" $AK', reason="own_key_missing", ci=True),
     Fault("K04-peer-key-commented", b='sed -i "/$MA/s/^/#/" $AK', reason="user_key_missing"),
     Fault("K05-key-truncated", b='sed -i "/$MA/s/ $MA//; 1s/.\\{10\\}$//" $AK', reason="user_key_missing"),
     Fault("K06-key-wrapped", b="sed -i 's/\\(AAAAC3NzaC1lZDI1NTE5\\)/\\1\\n/' $AK"),
@@ -36,7 +36,7 @@ FAULTS = (
     Fault("K17-command-false", b="option 'command=\"/bin/false\"'", reason="forced_command"),
     Fault("K18-command-missing", b="option 'command=\"/opt/none\"'"),
     Fault("K18b-command-runs-original", b=r"""sed -i -E 's#^(restrict )?ssh-#command="/bin/sh -c \\"$SSH_ORIGINAL_COMMAND\\"" ssh-#' $AK"""),
-    Fault("K18c-command-false-on-own-key-only", b='sed -i "/$MB/s#^#command=\\"/bin/false\\",#; /$MB/s#,restrict #,restrict #" $AK', accepted=UNSEEN),
+    Fault("K18c-command-false-on-own-key-only", b='sed -i "/$MB/s#^#command=\\"/bin/false\\",#; /$MB/s#,restrict #,restrict #" $AK'),
     Fault("K18d-command-internal-sftp", b="option 'command=\"internal-sftp\"'"),
     Fault("K19-misspelt-option", b="option no-such-option"),
     Fault("K20-cert-authority", b="option cert-authority"),
