@@ -66,6 +66,7 @@ _DEFAULTS: Mapping[Name, Optional[str]] = MappingProxyType(
 _RENAMED: Mapping[Name, tuple[Name, ...]] = MappingProxyType(
     {("image_cache", "subdirectory_name"): (("DEFAULT", "image_cache_subdirectory_name"),)}
 )
+_STATE_PATH = "/var/lib/nova"  # of all distributions
 _TRANSPORTS = ("ssh", "rsync")
 _FIRST_WITH_INBOUND_ADDRESS = 29
 
@@ -120,20 +121,21 @@ def effective(
     hostname: str,
     route_address: Optional[str],
     release: Optional[str],
-    distribution_state_path: str = "/var/lib/nova",
+    modules: Optional[PurePosixPath] = None,
     files: Sequence[PurePosixPath] = (),
     running: Optional[int] = None,
     runs_as: Optional[int] = None,
 ) -> Union[NovaConfig, Unreadable]:
     """nova.conf as this host's nova-compute takes it.
 
-    `route_address` is the address the host would use to reach outside.  Unreadable where a file
+    `route_address` is the address the host would use to reach outside; `modules` where nova's Python modules lie, which is
+    Nova's own default of state_path: distributions set another in the nova.conf that they ship.  Unreadable where a file
     does not parse, and where the name or the directory, without which nothing can be judged, has
     no usable value.
     """
     if options.problems:
         return Unreadable(options.problems[0].sentence)
-    defaults = _runtime(hostname, route_address, distribution_state_path)
+    defaults = _runtime(hostname, route_address, modules)
     answers = _Answers(options.with_defaults(defaults, _RENAMED))
     host = answers.text("DEFAULT", "host")
     path = answers.text("DEFAULT", "instances_path")
@@ -181,13 +183,13 @@ class _Answers:
 
 
 def _runtime(
-    hostname: str, route_address: Optional[str], state_path: str
+    hostname: str, route_address: Optional[str], modules: Optional[PurePosixPath]
 ) -> dict[Name, Optional[str]]:
     """All defaults, with those that depend on the host.  None of these is ever substituted."""
     own = {
         "host": hostname,
         "my_ip": route_address or "127.0.0.1",
-        "state_path": state_path,
+        "state_path": str(modules or _STATE_PATH),
     }
     literal = {("DEFAULT", name): text.replace("$", "$$") for name, text in own.items()}
     return {**_DEFAULTS, **literal}

@@ -40,11 +40,13 @@ def config(
             reason = seen.reason if isinstance(seen, Unreadable) else f"{path}: no such file"
             return Unreadable(reason)
         texts.append((path, seen.content))
+    installed = _installed(host, account, argv)
     return nova_conf.effective(
         nova_conf.parse(texts, words or {}),
         hostname=host.name,
         route_address=host.route_address() if host.live else None,
-        release=want.nova_release or _release(host, account, argv),
+        release=want.nova_release or (installed[0] if installed else None),
+        modules=installed[1] if installed else None,
         files=tuple(files),
         running=pid,
         runs_as=owner,
@@ -134,21 +136,16 @@ def _names(
     return names if isinstance(names, tuple) else ()
 
 
-def _release(
+def _installed(
     host: Host, account: Union[Account, Absent, Unreadable], argv: tuple[str, ...]
-) -> Optional[str]:
-    """The version of the installed nova package, from its metadata directory's name."""
-    return next(_versions(host, account, argv), None)
-
-
-def _versions(
-    host: Host, account: Union[Account, Absent, Unreadable], argv: tuple[str, ...]
-) -> Iterator[str]:
+) -> Optional[tuple[str, PurePosixPath]]:
+    """The version of the installed nova package, from its metadata directory's name, and where it lies."""
     for site in _sites(host, account, argv):
         for name in _listed(host, account, site):
             match = _INSTALLED.fullmatch(name)
             if match:
-                yield match[1]
+                return match[1], site
+    return None
 
 
 def _listed(

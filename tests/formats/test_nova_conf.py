@@ -44,6 +44,15 @@ def test_an_empty_file_gives_novas_defaults() -> None:
     assert set(found.origin.values()) == {"default"}
 
 
+def test_without_a_state_path_the_instances_lie_beside_novas_modules() -> None:
+    """Nova's own default; a nova.conf that was written anew lacks what the distribution's says."""
+    modules = Pure("/usr/lib/python3/dist-packages")
+
+    assert config("", modules=modules).instances_path == modules / "instances"
+    told = config("[DEFAULT]\nstate_path = /var/lib/nova\n", modules=modules)
+    assert told.instances_path == Pure("/var/lib/nova/instances")
+
+
 def test_without_a_route_the_address_is_this_host() -> None:
     found = nova_conf.effective(read(""), hostname="c", route_address=None, release="26")
     assert isinstance(found, NovaConfig)
