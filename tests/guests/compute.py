@@ -24,12 +24,13 @@ Group=nova
 ExecStart=/usr/bin/python3 /usr/bin/nova-compute --config-file=/etc/nova/nova.conf
 """
 READY = {'resize_agent_ready{role="source"}': 1.0, 'resize_agent_ready{role="destination"}': 1.0}
+STATE = "state_path = /var/lib/nova\n"
 UNITS = ("resize-agent.service", "resize-agent-exporter.service")
 
 
 def furnish(host: Host) -> None:
     """nova.conf without an address: that is in nova-compute's environment alone."""
-    host.write("/etc/nova/nova.conf", f"[DEFAULT]\nhost = {host.name}\n", owner="nova:nova")
+    host.write("/etc/nova/nova.conf", f"[DEFAULT]\nhost = {host.name}\n{STATE}", owner="nova:nova")
     host.sh("install -d -o nova -g nova -m 755 /var/lib/nova /var/lib/nova/instances")
     host.write("/usr/bin/nova-compute", NOVA_COMPUTE, mode=0o755)
     host.write("/etc/systemd/system/nova-compute.service", UNIT)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.ansible.site import PLAYBOOK, Site, site_of
 from tests.ansible.test_role import NAMES, three_then_a_fourth
-from tests.guests.compute import READY, active, await_that, furnish, journal, metrics
+from tests.guests.compute import READY, STATE, active, await_that, furnish, journal, metrics
 from tests.guests.conftest import MakeGuests
 from tests.guests.guests import Guests
 from tests.lab.container import Containers
@@ -30,7 +30,7 @@ def raw(host: Host) -> None:
     """A compute node as it comes: nova's shell lets nobody in, there is no key, no directory for instances."""
     furnish(host)
     # Nova itself, for the judge, has no environment of nova-compute's.
-    conf = f"[DEFAULT]\nhost = {host.name}\nmy_ip = {host.address}\n"
+    conf = f"[DEFAULT]\nhost = {host.name}\nmy_ip = {host.address}\n{STATE}"
     host.write("/etc/nova/nova.conf", conf, owner="nova:nova")
     host.write("/etc/nova/nova-compute.conf", "[libvirt]\nvirt_type = kvm\n", owner="nova:nova")
     host.sh("useradd --system --gid kvm --shell /usr/sbin/nologin libvirt-qemu")
