@@ -44,10 +44,10 @@ def verdicts(report: dict[str, Any]) -> Said:
 
 
 def raw(host: Host) -> None:
-    """Everything that a fix repairs: no key, no trust, no instances, a home that a group writes, a shell that refuses."""
+    """Everything that a fix repairs: no key, no trust, no instances, a home that others write in, a shell that refuses."""
     host.sh(
         f"rm -rf {SSH} /etc/ssh/ssh_known_hosts.nova /etc/ssh/ssh_config.d/50-resize-agent.conf;"
-        " rm -rf /var/lib/nova/instances; chmod 2775 /var/lib/nova;"
+        " rm -rf /var/lib/nova/instances; chmod 2777 /var/lib/nova;"
         " usermod --shell /usr/sbin/nologin nova"
     )
 
@@ -121,6 +121,12 @@ def read_only_for_all(host: Host) -> None:
 def others_record(host: Host) -> None:
     """As a tool leaves it that runs as somebody else."""
     host.sh("cd /etc/resize-agent/peers.d; chown games c2.yaml; chmod 600 c2.yaml")
+
+
+def ssh_looks_into_proc(host: Host) -> None:
+    """As OpenSSL does for the FIPS mode of a host, which changes what ssh offers."""
+    text = 'Match exec "! test -e /proc/sys/kernel/ostype"\n  Port 9\n'
+    host.write(f"{SSH}/config", text, owner="nova:nova")
 
 
 def take_away(host: Host, lines: str, drop_in: str = DROP_IN) -> None:

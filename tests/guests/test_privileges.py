@@ -17,6 +17,7 @@ from tests.guests.situations import (
     peer_by_ipv6,
     raw,
     ready,
+    ssh_looks_into_proc,
     take_away,
     verdicts,
 )
@@ -50,6 +51,7 @@ LOSSES = {
     "homes": Loss("ProtectHome=yes", "check identity", home_elsewhere),
     "users": Loss("PrivateUsers=yes", "check nova_config"),
     "privileged_calls": Loss("SystemCallFilter=~@privileged", "check nova_config"),
+    "proc": Loss("ProcSubset=pid", "peer c2", ssh_looks_into_proc),
     "network": Loss("PrivateNetwork=yes", "peer c2"),
     "ipv4": Loss("RestrictAddressFamilies=~AF_INET", "peer c2"),
     "ipv6": Loss("RestrictAddressFamilies=~AF_INET6", "peer c2", peer_by_ipv6),
@@ -79,7 +81,6 @@ def test_each_privilege_is_needed(c1: Host, name: str):
         ("RestrictAddressFamilies=~AF_NETLINK", "own addresses cannot be listed (netlink)"),
         ("CapabilityBoundingSet=~CAP_KILL", "needs CAP_KILL"),
         ("User=games", "run it as root"),
-        ("ProcSubset=pid", "/proc/stat"),
         # The way to systemd itself, and to the log.
         ("RestrictAddressFamilies=~AF_UNIX\nTimeoutStartSec=5s", "start operation timed out"),
     ],
