@@ -44,10 +44,10 @@ def verdicts(report: dict[str, Any]) -> Said:
 
 
 def raw(host: Host) -> None:
-    """Everything that a fix repairs: no key, no trust, no instances, a home that others write in, a shell that refuses."""
+    """Everything that a fix repairs: no key, no trust, instances that are root's, a home that others write in, a shell that refuses."""
     host.sh(
         f"rm -rf {SSH} /etc/ssh/ssh_known_hosts.nova /etc/ssh/ssh_config.d/50-resize-agent.conf;"
-        " rm -rf /var/lib/nova/instances; chmod 2777 /var/lib/nova;"
+        " rm -rf /var/lib/nova/instances; mkdir -m 755 /var/lib/nova/instances; chmod 2777 /var/lib/nova;"
         " usermod --shell /usr/sbin/nologin nova"
     )
 
