@@ -131,6 +131,8 @@ shell_noise | nova's shell start-up files print to standard output, which breaks
 copy_failed | the directory was made and the copy failed | read the message; the same copy by hand, as nova, tells more
 no_space | nova has not one block left where instances live | free room
 no_inodes | nova has not one inode left where instances live | free inodes
+[here error_stopped -]
+file_size_limited | a limit on the size of files ends the copy of a disk to this host | take the limit named away, or set fsize to unlimited for the account that peers log in as (limits.conf(5))
 [here error_destination -]
 umask_too_strict | files that arrive can be read by nova alone, so the guest would not start | umask 022 in nova's shell start-up files
 cache_not_writable | nova cannot write to the image cache or the locks in the instances directory, so the guest would not start where its base image is missing | give the directory and what is in it to nova

@@ -29,6 +29,7 @@ from agent.model import (
     Record,
     Records,
     ServerConfig,
+    SizeLimit,
     Snapshot,
     Storage,
     Tool,
@@ -201,6 +202,7 @@ def _healthy(records: tuple[Record, ...]) -> Snapshot:
         qemu=Account("libvirt-qemu", 64055, 108, P("/"), P("/usr/sbin/nologin"), (108,)),
         groups={NOVA_UID: ("nova",), 0: ("root",)},
         self_dials=(an_attempt(),),
+        largest_file=SizeLimit(None, "nothing sets one"),
     )
     assert isinstance(snapshot.nova, NovaConfig)
     text = host_trust(snapshot, snapshot.nova).whole_file(b"")

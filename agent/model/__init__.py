@@ -34,6 +34,7 @@ from agent.model.judged import (
     worst,
 )
 from agent.model.layout import PACKAGE, Layout, Seat
+from agent.model.limits import SizeLimit
 from agent.model.observed import (
     Absent,
     Account,
@@ -96,6 +97,7 @@ __all__ = [
     "SetMode",
     "SetOwner",
     "SetShell",
+    "SizeLimit",
     "Snapshot",
     "Step",
     "StepResult",

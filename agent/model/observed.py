@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Optional, TypeVar, Union
 
 from agent.model.layout import PACKAGE, Layout
+from agent.model.limits import SizeLimit
 from agent.model.peers import Attempt, PublicKey, Records
 
 K = TypeVar("K")
@@ -263,6 +264,9 @@ class Snapshot:
     resolved: Mapping[str, bool] = field(default_factory=nothing)
     layout: Union[Layout, Unreadable] = PACKAGE
     login: Optional[Login] = None
+    largest_file: Union[SizeLimit, Unreadable] = Unreadable(
+        "nobody looked"
+    )  # that a login may write
 
     @property
     def port(self) -> int:

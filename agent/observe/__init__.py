@@ -59,6 +59,7 @@ def observe(host: Host, want: Settings) -> Snapshot:
         groups=frozen(people.groups),
         layout=layout,
         login=_login(visited, served) if apart else None,
+        largest_file=daemon.largest_file,
     )
 
 
@@ -104,6 +105,7 @@ def _unseen(host: Host, want: Settings, why: Unreadable) -> Snapshot:
         records=inventoried,
         qemu=why,
         layout=why,
+        largest_file=why,
     )
 
 

@@ -12,8 +12,18 @@ from typing import Optional, Union
 from agent.formats import keys, places, sockets, ssh_output
 from agent.formats.escape import visible
 from agent.host import Host, processes
-from agent.model import Absent, Account, File, PublicKey, Record, ServerConfig, Unreadable
+from agent.model import (
+    Absent,
+    Account,
+    File,
+    PublicKey,
+    Record,
+    ServerConfig,
+    SizeLimit,
+    Unreadable,
+)
 from agent.model import Host as Self
+from agent.observe import limits
 from agent.observe.accounts import People
 
 Seen = Union[File, Absent, Unreadable]
@@ -39,6 +49,9 @@ class Daemon:
     listening: Union[tuple[int, ...], Unreadable] = ()
     host_keys: tuple[PublicKey, ...] = ()
     files: Mapping[PurePosixPath, Seen] = field(default_factory=dict)
+    largest_file: Union[SizeLimit, Unreadable] = Unreadable(
+        "sshd does not say how it would treat nova"
+    )
 
 
 def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> Daemon:
@@ -49,7 +62,8 @@ def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> D
         return Daemon({"": Unreadable("an image runs no sshd")}, (), ())
     if not isinstance(account, Account):
         return Daemon({"": Unreadable("there is no nova account to ask sshd about")})
-    configs = _configs(host, account, itself, peers)
+    running = _daemon(host)
+    configs = _configs(host, account, itself, peers, running)
     general = configs[""]
     if not isinstance(general, ServerConfig):
         return Daemon(configs, _listening(host, None, itself), tuple(_keys_on_disk(host, None)))
@@ -58,6 +72,7 @@ def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> D
         _listening(host, general, itself),
         tuple(_keys_on_disk(host, general)),
         _files(host, account, [c for c in configs.values() if isinstance(c, ServerConfig)]),
+        limits.largest_file(host, account, general, running[0] if running else None),
     )
 
 
@@ -71,10 +86,13 @@ def ports(host: Host) -> tuple[int, ...]:
 
 
 def _configs(
-    host: Host, account: Account, itself: Self, peers: Sequence[Record]
+    host: Host,
+    account: Account,
+    itself: Self,
+    peers: Sequence[Record],
+    daemon: Optional[tuple[int, list[str]]],
 ) -> dict[str, Config]:
     """One `sshd -T` for all peers, unless a Match block or a user@host pattern could tell them apart."""
-    daemon = _daemon(host)
     arguments = tuple(_kept(daemon[1])) if daemon else ()
     # Where no peer is asked about, this host itself is the client: it lies in the network that peers dial from.
     general = _ask(host, account, itself, _own_address(itself), arguments)
