@@ -137,6 +137,17 @@ def test_a_failed_copy_warns_of_what_loses_the_disk() -> None:
     assert "0700" not in page
 
 
+@pytest.mark.parametrize("said", ["scp: Connection closed", "scp: write remote x: Failure"])
+def test_a_copy_that_ended_in_the_middle_may_have_met_a_limit(said: str) -> None:
+    disk = "/var/lib/nova/instances/3f1c2b6e-0a43-4f4c-8e0c-8a2d2f1f1a11"
+    page = flat(
+        "Unexpected error while running command.\n"
+        f"Command: scp -r {disk}_resize/disk 10.100.0.32:{disk}/disk\n"
+        f"Exit code: 255\nStdout: ''\nStderr: '{said}\\r\\n'\n".encode()
+    )
+    assert "agent --only file_size on compute2" in page
+
+
 def test_a_failed_rsync_copy_tells_of_the_closed_directory() -> None:
     assert "chmod 0755 /var/lib/nova/instances" in flat(log("no_space_rsync"))
 
