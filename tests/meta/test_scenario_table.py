@@ -147,7 +147,10 @@ def test_every_reason_is_shown_by_a_row_or_by_a_test(code: str) -> None:
 )
 def test_what_a_repair_opens_to_others_is_seen(before: str, after: str, opened: bool) -> None:
     told = [f"/x\t{facts} 5.0 " for facts in (before, after)]
-    assert loosened([told[0], "abc  /x"], [told[1], "def  /x"]) == ["/x"] * opened
+    assert (
+        loosened([told[0], "abc  /x"], [told[1], "def  /x"], {"0:0", "64060:64060"})
+        == ["/x"] * opened
+    )
 
 
 # Combinations

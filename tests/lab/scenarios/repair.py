@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from tests.lab.fleet import Fleet
-from tests.lab.host import LabError
+from tests.lab.host import Host, LabError
 from tests.lab.provision import (
     OUR_KNOWN_HOSTS,
     Run,
@@ -22,7 +22,7 @@ from tests.lab.scenarios.fault import DESTINATION, SOURCE
 from tests.lab.scenarios.judge import STANDING
 
 TREES = ("/etc", "/var/lib/nova", "/usr/lib/openssh", "/srv", "/opt")
-NOVAS, ROOTS = "64060:64060", "0:0"
+ROOTS = "0:0"
 # The program's own, and what usermod leaves beside the files it rewrites.
 OWN = ("/var/lib/resize-agent", "/etc/resize-agent")
 BESIDE = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
@@ -50,7 +50,8 @@ def repair(fleet: Fleet, before: dict[str, Run]) -> Repair:
         after = state(host, *TREES)
         differs = changed(_dull(trees[host.name]), _dull(after))
         trespasses += _unexplained(host.name, differs, targets)
-        trespasses += (f"{host.name}: {path}" for path in loosened(trees[host.name], after))
+        theirs = {ROOTS, _novas(host)}
+        trespasses += (f"{host.name}: {p}" for p in loosened(trees[host.name], after, theirs))
     applied = [f"{run.host} {s['result']}: {s['action']}" for run in done for s in steps(run)]
     return Repair(promised(before), tuple(trespasses), tuple(applied))
 
@@ -101,17 +102,23 @@ def _unexplained(host: str, differs: Iterable[str], targets: set[str]) -> list[s
     return sorted(f"{host}: {path}" for path in paths if not _explained(path, targets))
 
 
-def loosened(before: Iterable[str], after: Iterable[str]) -> list[str]:
-    """Paths that others than their owner may do more with, and those that were nova's or root's and are a third's."""
+def _novas(host: Host) -> str:
+    """uid:gid, of the account as a fault may have changed it; nobody's where there is none."""
+    return host.sh('echo "$(id -u nova):$(id -g nova)"', check=False).stdout.strip()
+
+
+def loosened(before: Iterable[str], after: Iterable[str], theirs: Container[str]) -> list[str]:
+    """Paths that others than their owner may do more with, and those that are not `theirs` (nova's, root's) any more."""
     old, new = _inodes(before), _inodes(after)
     both = sorted(old.keys() & new.keys() - {OUR_KNOWN_HOSTS})
-    return [path for path in both if _opened(*old[path], *new[path])]
+    return [path for path in both if _opened(*old[path], *new[path], theirs)]
 
 
-def _opened(old_mode: int, old_owner: str, new_mode: int, new_owner: str) -> bool:
-    return bool(new_mode & ~old_mode & 0o7077) or (
-        new_owner != old_owner and new_owner not in (NOVAS, ROOTS)
-    )
+def _opened(
+    old_mode: int, old_owner: str, new_mode: int, new_owner: str, theirs: Container[str]
+) -> bool:
+    given_away = new_owner != old_owner and new_owner not in theirs
+    return bool(new_mode & ~old_mode & 0o7077) or given_away
 
 
 def _inodes(lines: Iterable[str]) -> dict[str, tuple[int, str]]:

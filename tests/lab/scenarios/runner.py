@@ -182,7 +182,7 @@ def _repaired(shared: Bench, fleet: Fleet, result: Result, before: dict[str, Run
     accepted = result.verdict == judge.ACCEPTED or result.fault.unseen
     if said.ready != (nova.verdict == "OK") and not accepted:
         notes.append(f"after --fix: agent says ready={said.ready}, Nova {nova.verdict}")
-    notes += [f"changed without a step: {path}" for path in done.trespasses]
+    notes += [f"changed without a step, or loosened: {path}" for path in done.trespasses]
     return Result(
         **{
             **result.__dict__,
