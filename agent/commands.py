@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -30,6 +31,7 @@ def check(arguments: argparse.Namespace, stop: Stop) -> int:
     """`agent` and `agent --fix`, ended early by `stop`."""
     if arguments.list_checks:
         return _list_checks()
+    gc.disable()  # what a run makes it keeps to its end: the collector would go through it again and again
     if not arguments.fix and (arguments.dry_run or arguments.diff):
         raise Refusal("--dry-run and --diff go with --fix")
     if arguments.prune is not None and not arguments.fix:
