@@ -359,7 +359,9 @@ def test_a_home_the_user_cannot_write_in_is_a_failure_without_litter(
 @needs_root
 def test_a_user_that_ssh_keygen_does_not_know_is_a_failure_without_litter(place: Path) -> None:
     home = a_home(place)
-    action = MakeKeyPair(P("/home/id"), "nova", NOVA_ID, NOVA_ID, "nova@c1")
+    nobodys = next(n for n in range(40000, 60000) if n not in {a.pw_uid for a in pwd.getpwall()})
+    os.chown(home, nobodys, nobodys)
+    action = MakeKeyPair(P("/home/id"), "nova", nobodys, nobodys, "nova@c1")
     [(result, message)] = carried_out(place, action)
     assert result is Result.FAILED and "ssh-keygen" in message
     assert contents(home) == []

@@ -391,7 +391,7 @@ def test_the_page_has_landmarks_and_a_language_and_one_first_heading():
     assert [page.tags.count(tag) for tag in ("header", "main", "footer", "h1", "title")] == [1] * 5
     assert ("lang", "en") in page.attributes
     levels = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
 
 
 def test_every_section_is_named_by_its_heading():

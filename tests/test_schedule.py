@@ -175,7 +175,7 @@ def test_who_stands_behind_a_dead_host_is_visited_in_every_sweep() -> None:
 
 
 def pairwise(times: list[float]) -> list[tuple[float, float]]:
-    return list(zip(times, times[1:], strict=False))
+    return list(zip(times, times[1:]))
 
 
 def test_a_host_that_slept_for_hours_does_not_dial_everybody_at_once() -> None:
