@@ -111,7 +111,8 @@ def active(host: Host, units: Sequence[str] = UNITS) -> bool:
 
 
 def metrics(host: Host) -> dict[str, float]:
-    """Series as they are written -> value."""
-    text = host.sh("curl -sS --fail http://127.0.0.1:19122/metrics").stdout
+    """Series as they are written -> value, from when the exporter listens."""
+    patient = "--retry 60 --retry-delay 1 --retry-connrefused"
+    text = host.sh(f"curl -sS --fail {patient} http://127.0.0.1:19122/metrics", timeout=120).stdout
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {series: float(value) for series, _, value in lines}

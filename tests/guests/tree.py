@@ -22,7 +22,7 @@ PACKAGES = (
 # makes disks with and what Ansible installs packages with; the others with the account and files as nova's makes them. Debian 13
 # has a package that owns the public Python module `agent`: ours must live beside it.
 BESIDES = {
-    "bullseye": (),
+    "bullseye": ("rpm",),
     "bookworm": ("nova-common", "qemu-utils", "python3-apt"),
     "trixie": ("python3-agent-py",),
 }
