@@ -125,7 +125,16 @@ def others_record(host: Host) -> None:
 
 def ssh_looks_into_proc(host: Host) -> None:
     """As OpenSSL does for the FIPS mode of a host, which changes what ssh offers."""
-    text = 'Match exec "! test -e /proc/sys/kernel/ostype"\n  Port 9\n'
+    _ssh_misses(host, "/proc/sys/kernel/ostype")
+
+
+def ssh_looks_at_processes(host: Host) -> None:
+    """Whether a daemon of somebody else's runs that it wants."""
+    _ssh_misses(host, "/proc/1")
+
+
+def _ssh_misses(host: Host, path: str) -> None:
+    text = f'Match exec "! test -e {path}"\n  Port 9\n'
     host.write(f"{SSH}/config", text, owner="nova:nova")
 
 

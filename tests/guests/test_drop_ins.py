@@ -17,7 +17,7 @@ from tests.guests.compute import (
     plain_report,
 )
 from tests.guests.guests import Guests
-from tests.guests.situations import EXAMPLES, UNITS, take_away, verdicts
+from tests.guests.situations import EXAMPLES, UNITS, verdicts
 from tests.lab.container import container
 from tests.lab.host import Host
 
@@ -79,17 +79,6 @@ def test_containers_are_entered_with_their_drop_in_and_unknown_without(contained
     assert verdicts(confined)["check layout"].startswith("unknown"), verdicts(confined)
     assert (confined["ready"], verdicts(confined)["role source"]) == (False, "False")
     assert verdicts(entered) == said, journal(contained)
-
-
-def test_containers_would_be_missed_were_other_accounts_processes_hidden(contained: Host) -> None:
-    """Why ProtectProc= is left out: the daemon would say what it does not know."""
-    take_away(contained, "ProtectProc=invisible")
-    try:
-        said = verdicts(daemon_report(contained))
-    finally:
-        without(contained, "resize-agent")
-
-    assert not said["check layout"].startswith("unknown"), said
 
 
 def test_metrics_go_to_the_node_exporter_s_directory(host: Host) -> None:
