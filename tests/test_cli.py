@@ -341,6 +341,11 @@ def test_an_ordinary_user_gets_a_report_and_no_traceback(tree: Path) -> None:
 # Signals
 
 
+def heard() -> None:
+    """Tests that run in the background of a shell have Ctrl-C ignored, and hand that down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(number: int, tree: Path, *arguments: object) -> Done:
     """`number` arrives while the command reads its configuration, which is empty."""
     config = tree.parent / "slow.yaml"
@@ -348,7 +353,7 @@ def interrupted(number: int, tree: Path, *arguments: object) -> Done:
     argv = [sys.executable, "-m", "agent", "--root", tree, "--config", config, *arguments]
     told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": TOP}
     try:
-        with subprocess.Popen([*map(str, argv)], **told) as process:
+        with subprocess.Popen([*map(str, argv)], **told, preexec_fn=heard) as process:
             with open(config, "w"):  # opens when it is read
                 process.send_signal(number)
             stdout, stderr = process.communicate()

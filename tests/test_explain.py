@@ -19,6 +19,7 @@ from agent.formats.nova_story import Story
 from agent.model import Check
 from agent.reasons import REASONS, Impact, Side
 from tests.reports import a_check
+from tests.test_cli import heard
 
 CHECKS = catalogue()
 
@@ -266,7 +267,8 @@ def test_a_file_a_pipe_and_an_argument_say_the_same(tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_the_wait_for_input_and_says_nothing() -> None:
     argv = [sys.executable, "-m", "agent", "explain", "-"]
-    with subprocess.Popen(argv, cwd=TOP, stdin=-1, stdout=-1, stderr=-1) as process:
+    pipes = {"stdin": -1, "stdout": -1, "stderr": -1}
+    with subprocess.Popen(argv, cwd=TOP, preexec_fn=heard, **pipes) as process:
         assert process.stdin and process.stdout and process.stderr
         process.stdin.write(b"x" * (1 << 20))  # more than a pipe holds: it is being read
         process.stdin.flush()

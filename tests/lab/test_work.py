@@ -31,7 +31,8 @@ LOOK = Counter(["ssh", "ssh-keygen", "sshd"])
 DIAL = Counter({"ssh": 3, "scp": 1, "test": 1})
 """Nova's three commands, of which scp starts an ssh of its own; and whether the directory is here too (shared storage)."""
 PEER = DIAL + Counter(["getent"])
-ITSELF = DIAL + Counter(["stat"])
+ITSELF = DIAL + Counter({"stat": 1, "test": 2})
+"""What arrived: its modes, and whether the qemu user can search the directory and read the file."""
 FAR = {f"{PEERS}/far{each}.yaml": f"10.9.8.{each + 1}" for each in range(MANY)}
 
 
@@ -122,7 +123,7 @@ def test_a_check_asks_each_tool_once_and_changes_nothing(counted: Counted) -> No
     check = counted.check
     assert Counter(check.programs) == LOOK
     assert check.started <= 3 + 6  # 5 children look as nova, one as qemu
-    assert check.opened.total() <= 44
+    assert check.opened.total() <= 50  # six of them what PAM makes of the size of files
     assert check.changed == {}
 
 
@@ -162,14 +163,14 @@ def test_a_peer_is_three_logins_and_six_programs(counted: Counted) -> None:
     assert counted.logins == 3
     assert Counter(counted.one_peer.programs) == LOOK + ITSELF + PEER
     assert Counter(counted.both_peers.programs) == LOOK + ITSELF + PEER + PEER
-    assert counted.one_peer.started <= 20 and counted.both_peers.started <= 25
+    assert counted.one_peer.started <= 22 and counted.both_peers.started <= 27
 
 
 def test_a_dial_writes_a_payload_and_a_lock_and_syncs_nothing(counted: Counted) -> None:
     one, both = counted.one_peer, counted.both_peers
     assert one.changed.total() <= 11 and kinds(one.changed)["fsync"] == 0
     assert both.changed.total() <= 12  # a lock more
-    assert one.opened.total() <= 52 and both.opened.total() <= 52  # the scratch directory
+    assert one.opened.total() <= 59 and both.opened.total() <= 59  # the scratch directory
 
 
 def test_a_turn_of_the_daemon_looks_once_and_writes_two_files(counted: Counted) -> None:
