@@ -208,6 +208,12 @@ def write(path: Path, content: Any) -> None:
     beside.replace(path)
 
 
+_USES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
 class Authority:
     """Signs certificates into a folder."""
 
@@ -252,7 +258,16 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=own, path_length=None), critical=True)
+            # Python 3.13 asks for what RFC 5280 does.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
         )
+        if own:
+            signs = [n in ("key_cert_sign", "crl_sign") for n in _USES]
+            builder = builder.add_extension(x509.KeyUsage(*signs), critical=True)
         if sans:
             names = [_san(text) for text in sans]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
