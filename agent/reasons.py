@@ -219,7 +219,7 @@ command_missing | nova's login there does not find mkdir, rm or touch | correct 
 user_key_missing | this host does not accept that peer's key | agent --fix, once the peer's record with its key is in peers.d
 user_key_refused | the line with that peer's key has options that refuse it | correct from=, expiry-time or the options of that line
 permission_denied | the peer refused every key; a server never says why | run the agent on the peer: it judges itself
-[peer - -]
+[peer rollback -]
 peer_busy | the peer dropped the connection before it looked at it (MaxStartups, penalties) | tried again later; raise MaxStartups if it stays
 [peer hang -]
 too_slow | the peer answered and then took longer than our limit; Nova has none and would wait | look at the peer's load, shell start-up files and MTU

@@ -257,11 +257,8 @@ def _filled(
 
 
 def _impact(reason: Optional[Reason], stage: Optional[Stage], outcome: Outcome) -> Optional[Impact]:
-    """Of a failure; and of what took too long, for Nova has no limit of its own and would hang."""
-    if reason is None or outcome not in (Outcome.FAIL, Outcome.UNKNOWN):
-        return None
-    impact = impact_at(reason, stage)
-    return impact if outcome is Outcome.FAIL or impact is Impact.HANG else None
+    """What Nova does where it meets the same, also where that may be over by then: a busy peer, a slow one."""
+    return impact_at(reason, stage) if reason and outcome in _PREDICTED else None
 
 
 def _cause(

@@ -149,9 +149,14 @@ def test_a_probe_that_could_not_be_removed_keeps_no_resize_back_and_is_told() ->
     assert (found.reason, found.message) == ("leftover_probe", "left")
 
 
-def test_a_busy_peer_is_not_known() -> None:
-    found = row(failed_at("banner", "peer_busy", unknown=True))
-    assert (found.outcome, found.reason, found.impact) == (Outcome.UNKNOWN, "peer_busy", None)
+@pytest.mark.parametrize(
+    ("stage", "impact"), [("banner", Impact.ROLLBACK), ("copy", Impact.ERROR_STOPPED)]
+)
+def test_a_busy_peer_is_not_known_but_what_nova_does_when_it_is_dropped_there(
+    stage: str, impact: Impact
+) -> None:
+    found = row(failed_at(stage, "peer_busy", unknown=True))
+    assert (found.outcome, found.reason, found.impact) == (Outcome.UNKNOWN, "peer_busy", impact)
 
 
 @pytest.mark.parametrize("reason", ["identity_unreadable", "identity_mode"])

@@ -67,7 +67,9 @@ def test_what_is_left_out_names_rows_that_are_there() -> None:
 # The pages of results
 
 
-def a_result(nova: str, impact: str | None, *, unseen: str = "") -> dict[str, object]:
+def a_result(
+    nova: str, impact: str | None, *, unseen: str = "", said: str = ""
+) -> dict[str, object]:
     fault = {"name": "x", "unseen": unseen, "accepted": ""}
     word = {
         "ready": nova == "OK" and not unseen,
@@ -75,10 +77,17 @@ def a_result(nova: str, impact: str | None, *, unseen: str = "") -> dict[str, ob
         "reason": "peer_busy",
         "side": "peer",
     }
-    return {"fault": fault, "nova": nova, "word": word, "nova_after": "", "verdict": judge.AGREE}
+    return {
+        "fault": fault,
+        "nova": nova,
+        "word": word,
+        "nova_said": said,
+        "nova_after": "",
+        "verdict": judge.AGREE,
+    }
 
 
-def test_the_share_of_classes_told_right_is_of_those_that_were_told() -> None:
+def test_the_share_of_classes_told_right_counts_what_was_not_told_as_wrong() -> None:
     right, wrong = a_result("R", "rollback"), a_result("E-off", "rollback")
     silent, none, fine = (
         a_result("R", judge.CANNOT_TELL),
@@ -86,10 +95,10 @@ def test_the_share_of_classes_told_right_is_of_those_that_were_told() -> None:
         a_result("OK", None),
     )
     later = a_result("OK", "disk_loss", unseen="S")
-    said = truth.classes([right, right, wrong, silent, none, fine, later])
-    assert "Of the 6 rows" in said
-    assert "in 4: Nova's own in 3 of them (75.0 %)" in said
-    assert "in the other 2 it says that it cannot tell" in said
+    idle = a_result("E-on", None, said=f"compute1: {judge.NOT_RUNNING}: no such option")
+    said = truth.classes([right, right, wrong, silent, none, fine, later, idle])
+    assert "Of the 6 rows" in said and "the class of 3 as it is with Nova (50.0 %)" in said
+    assert "of 2 it says that it cannot tell. In 1 more nova-compute does not start" in said
     for row in (silent, none):
         assert truth.row(row).endswith("| cannot tell: " + REASONS["peer_busy"].cause + " |\n")
 

@@ -8,7 +8,15 @@ from typing import Any
 
 from agent.reasons import REASONS
 from tests.lab.fleet import SOURCE as REPOSITORY
-from tests.lab.scenarios.judge import ACCEPTED, AGREE, CANNOT_TELL, IMPACTS, UNSEEN, VERDICTS
+from tests.lab.scenarios.judge import (
+    ACCEPTED,
+    AGREE,
+    CANNOT_TELL,
+    IMPACTS,
+    NOT_RUNNING,
+    UNSEEN,
+    VERDICTS,
+)
 from tests.lab.scenarios.left_out import LEFT_OUT
 from tests.lab.scenarios.table import FAULTS
 
@@ -60,13 +68,15 @@ def write(suite: str, results: Iterable[Mapping[str, Any]]) -> None:
 
 
 def classes(results: Iterable[Mapping[str, Any]]) -> str:
-    """In how many of the rows in which something becomes of the guest the agent told what."""
-    ours = [(r["word"]["impact"] or CANNOT_TELL, expected(r)) for r in results if expected(r)]
-    told = [said in wanted for said, wanted in ours if said != CANNOT_TELL]
-    share = 100 * sum(told) / max(len(told), 1)
+    """In how many of the rows in which something becomes of the guest the agent told what.  Not telling is not telling right."""
+    bad = [r for r in results if expected(r)]
+    moved = [r for r in bad if NOT_RUNNING not in r["nova_said"]]
+    silent = sum((r["word"]["impact"] or CANNOT_TELL) == CANNOT_TELL for r in moved)
+    right = sum(r["word"]["impact"] in expected(r) for r in moved)
     return (
-        f"Of the {len(ours)} rows in which something becomes of the guest the agent told the class in {len(told)}: Nova's own in"
-        f" {sum(told)} of them ({share:.1f} %); in the other {len(ours) - len(told)} it says that it cannot tell."
+        f"Of the {len(moved)} rows in which something becomes of the guest the agent told the class of {right} as it is with Nova"
+        f" ({100 * right / max(len(moved), 1):.1f} %);\nof {silent} it says that it cannot tell."
+        f" In {len(bad) - len(moved)} more nova-compute does not start, and nothing is moved."
     )
 
 
