@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from agent import archive, changes, checks, pipeline, probes, state
 from agent.configuration import load
 from agent.document import DocumentError
 from agent.exit_status import CANNOT_TELL, READY, Refusal
 from agent.formats.escape import visible
+from agent.formats.mounts import reminder
 from agent.host import CannotStart, Host, notify
 from agent.looked import Dialled, Looked, weighed, weighed_again, with_dials
-from agent.model import Report
+from agent.model import Instances, Mount, Report, Unreadable
 from agent.pipeline import Request
 from agent.rota import Rota
-from agent.settings import Settings
+from agent.settings import MOUNTED, Settings
 from agent.signals import Signals
 
 _PEER_TIMEOUT = 20.0  # seconds for each command of a dial
@@ -114,6 +115,7 @@ class _Watch:
         self.looked: Optional[Looked] = None
         self.told: Optional[changes.Told] = None
         self.config_error: Optional[str] = None
+        self.mounted: Optional[Mount] = None  # what held the instances at the last look
         self.failing: dict[str, str] = {}  # what fails just now, and why
         self.started = 0.0
 
@@ -201,6 +203,7 @@ class _Watch:
         # The dials first: a kill between the two must not leave a report that knows more than the next daemon.
         self._save(state.PROBES, probes.dump(self.rota.kept))
         self._save(state.REPORT, archive.dump(report))
+        self._remember_mount(report, self.looked.snapshot.instances)
         if self.options.textfile:
             self._save_metrics(report)
         self._tell(report)
@@ -221,6 +224,15 @@ class _Watch:
             self._failed(f"cannot write {path}", error.strerror or str(error))
         else:
             self.failing.pop(f"cannot write {path}", None)
+
+    def _remember_mount(self, report: Report, instances: Union[Instances, Unreadable]) -> None:
+        """For the looks to come: what is not mounted one day may be named by no file."""
+        mount = instances.mount if isinstance(instances, Instances) else instances
+        missed = any(finding.reason == "share_not_mounted" for _, finding in report.findings())
+        if isinstance(mount, Mount) and mount != self.mounted and not missed:
+            if mount.mountpoint != mount.mountpoint.parent:  # the root is always there
+                self._save(MOUNTED, reminder(mount))
+            self.mounted = mount
 
     def _save_metrics(self, report: Report) -> None:
         from agent import metrics

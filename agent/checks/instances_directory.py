@@ -28,7 +28,7 @@ from agent.model import (
     unknown,
     warned,
 )
-from agent.settings import Settings
+from agent.settings import MOUNTED, Settings
 
 
 def evaluate(snapshot: Snapshot, want: Settings) -> Iterator[Finding]:
@@ -55,7 +55,10 @@ def _not_mounted(instances: Instances) -> Optional[Finding]:
             return unknown(subject, "not_observed", text)
         if expected not in (mount.mountpoint, *mount.mountpoint.parents):
             text = f"{subject} lies on {mount.mountpoint}, expected a mount on {expected} ({who})"
-            return failed(subject, "share_not_mounted", text)
+            remedy = (
+                f"mount it, or where it is gone for good: rm {who}" if who == str(MOUNTED) else None
+            )
+            return failed(subject, "share_not_mounted", text, remedy=remedy)
     return None
 
 

@@ -11,6 +11,7 @@ from agent.model import Mount
 
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 _UNIT_ESCAPE = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
+_UNPRINTED = re.compile(rb"[^!-~]|[\\#]")
 _ROOT = PurePosixPath("/")
 
 
@@ -46,6 +47,18 @@ def fstab(text: bytes) -> tuple[Mount, ...]:
         options = _text(fields[3]) if len(fields) > 3 else "defaults"
         found.append(_mount(fields[1], fields[2], fields[0], _words(options)))
     return tuple(found)
+
+
+def reminder(mount: Mount) -> str:
+    """A text for `fstab` to read."""
+    fields = (mount.source or "none", str(mount.mountpoint), mount.fstype)
+    entry = " ".join(map(_field, fields))
+    return f"# Where nothing is to be mounted there any more: remove this file.\n{entry} defaults 0 0\n"
+
+
+def _field(text: str) -> str:
+    raw = text.encode("utf-8", "surrogateescape")
+    return _UNPRINTED.sub(lambda match: b"\\%03o" % match[0][0], raw).decode("ascii")
 
 
 def mount_of(mounts: Iterable[Mount], path: PurePosixPath) -> Optional[Mount]:

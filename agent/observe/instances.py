@@ -21,6 +21,7 @@ from agent.model import (
     Unreadable,
 )
 from agent.observe.accounts import People, Seen
+from agent.settings import MOUNTED
 
 FSTAB = PurePosixPath("/etc/fstab")
 EVERYBODYS = PurePosixPath("/proc/1/mountinfo")
@@ -194,9 +195,9 @@ def _expected(
 
 def _told_mounts(host: Host, records: Records, own: str) -> Iterable[tuple[Mount, str]]:
     """What a peer has of its own is no word about us; what we had, and told, is."""
-    seen = host.file(FSTAB)
-    if isinstance(seen, File) and seen.content:
-        yield from ((mount, str(FSTAB)) for mount in mounts.fstab(seen.content))
+    for path, seen in ((FSTAB, host.file(FSTAB)), (MOUNTED, host.outside.file(MOUNTED))):
+        if isinstance(seen, File) and seen.content:
+            yield from ((mount, str(path)) for mount in mounts.fstab(seen.content))
     yield from ((mount, str(unit)) for unit, mount in _units(host))
     for record in records.records:
         if record.storage is None:

@@ -14,6 +14,7 @@ from agent.formats.mounts import (
     mount_of,
     mount_unit,
     mountinfo,
+    reminder,
     root_device,
 )
 from agent.model import Mount
@@ -31,6 +32,24 @@ def test_mountinfo_gives_both_sets_of_options_once() -> None:
     assert root == Mount(Path("/"), "ext4", "/dev/vda1", ("rw", "relatime", "errors=remount-ro"))
     assert (nfs.source, nfs.fstype) == ("nas:/nova disks", "nfs4")
     assert odd.mountpoint == Path("/mnt/a b\\c")
+
+
+@given(
+    where=st.text(st.characters(min_codepoint=1, exclude_categories=("Cs",)), max_size=20),
+    source=st.text(st.characters(min_codepoint=1, exclude_categories=("Cs",)), max_size=20),
+)
+def test_what_is_remembered_is_read_again_whatever_its_name(where: str, source: str) -> None:
+    mount = Mount(Path("/srv", where), "fuse.sshfs", source, ("rw",))
+    (again,) = fstab(reminder(mount).encode())
+    told = (again.mountpoint, again.fstype, again.source)
+    assert told == (mount.mountpoint, "fuse.sshfs", source or "none")
+    assert expected_under((again,), mount.mountpoint) == (again,)
+
+
+def test_names_that_are_no_text_are_remembered_too() -> None:
+    mount = Mount(Path("/srv/\udcff#x"), "ext4", "#1")
+    (again,) = fstab(reminder(mount).encode())
+    assert (again.mountpoint, again.source) == (mount.mountpoint, "#1")
 
 
 def test_read_only_on_either_level_is_read_only() -> None:

@@ -141,6 +141,24 @@ def test_a_fault_shows_and_the_fix_is_seen_at_once(running: Daemons) -> None:
     two.await_that(lambda: verdicts(two)[-2:] == told, "one line for each change, none for a run")
 
 
+def test_a_share_that_was_there_is_missed_until_somebody_says_that_it_is_gone(
+    running: Daemons,
+) -> None:
+    """Mounted by hand, named by no file and no record: what is left after a reboot is the mount point."""
+    two = running["compute2"]
+    instances, memory = "/var/lib/nova/instances", "/var/lib/resize-agent/mounted"
+    two.host.sh(f"mount -t tmpfs -o mode=755 none {instances}; chown nova: {instances}")
+    two.await_that(lambda: two.host.exists(memory), "the daemon has seen it")
+    two.host.sh(f"umount {instances}; chown root: {instances}")
+    two.await_that(lambda: two.report["ready"] is False, "it is missed")
+    fixed = agent(two.host, "--fix")
+    assert "share_not_mounted" in fixed.reasons("fail") and not fixed.applied, fixed
+    assert f"rm {memory}" in str(fixed.report["checks"])
+    two.host.sh(f"rm {memory}; chown nova: {instances}")
+    two.await_that(lambda: two.report["ready"] is True, "it is missed no longer")
+    assert not two.host.exists(memory)
+
+
 def verdicts(daemon: Daemon) -> list[str]:
     """What its log said of the host, in order."""
     said = [line.split(": ")[1] for line in daemon.log if f"{daemon.host.name} is " in line]

@@ -58,6 +58,7 @@ DESTINATION = (
     Fault("I19c-mount-unit-not-mounted", b="printf '[Mount]\\nWhat=nfs:/i\\nWhere=/var/lib/nova/instances\\n[Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/var-lib-nova-instances.mount; mkdir -p /etc/systemd/system/multi-user.target.wants; ln -s ../var-lib-nova-instances.mount /etc/systemd/system/multi-user.target.wants/", reason="share_not_mounted", unseen="S"),
     Fault("I19d-fstab-parent-not-mounted", b="echo 'UUID=0-0 /var/lib/nova ext4 defaults 0 0' >>/etc/fstab", reason="share_not_mounted", unseen="S"),
     Fault("I19e-fstab-commented", b="echo '#nfs:/i /var/lib/nova/instances nfs defaults 0 0' >>/etc/fstab"),
+    Fault("I19g-daemon-saw-a-share", b="mkdir -p /var/lib/resize-agent; echo 'nfs:/i /var/lib/nova/instances nfs defaults 0 0' >/var/lib/resize-agent/mounted", reason="share_not_mounted", unseen="S"),
     Fault("I19f-fstab-and-of-root", b="chown root:root $I; echo 'nfs:/i /var/lib/nova/instances nfs defaults 0 0' >>/etc/fstab", reason="share_not_mounted"),
     Fault("I20-path-below-is-file-system", b="mount -t tmpfs -o mode=755 t /srv; mkdir /srv/i; chown nova:nova /srv/i; rm -rf $I; ln -s /srv/i $I"),
     Fault("E24-unmounted-unknown", b="mkdir -p /mnt/real"),
