@@ -148,13 +148,16 @@ def facts(
             if reason is not None and reason.stage is not None:
                 word = (result.check.id, finding.subject, finding.outcome.value, reason.code)
                 about[finding.peer].append(word)
-    general = (_here(snapshot), about[None])
-    configs: dict[int, Any] = {}
+    general = _digest(_here(snapshot), about[None])
+    configs: dict[int, str] = {}  # peers that no Match block tells apart share one
     found = {}
     for peer in peers:
         client = snapshot.client_for(peer.address)
-        config = configs.setdefault(id(client), _client(client))
-        found[peer.name] = _digest((general, _content(peer), config, about.get(peer.name)))
+        if id(client) not in configs:
+            configs[id(client)] = _digest(_client(client))
+        found[peer.name] = _digest(
+            general, _content(peer), configs[id(client)], about.get(peer.name)
+        )
     return found
 
 
@@ -174,7 +177,7 @@ def facts_here(snapshot: Snapshot, predictions: Iterable[CheckResult]) -> str:
     ]
     keys = [key.line for key in snapshot.host.host_keys]
     return _digest(
-        (_here(snapshot), about, keys, snapshot.listening, _client(snapshot.client_for("")))
+        _here(snapshot), about, keys, snapshot.listening, _client(snapshot.client_for(""))
     )
 
 
@@ -199,10 +202,10 @@ def _client(config: object) -> Any:
     return sorted((k, v) for k, v in config.values.items() if k not in _NAMING)
 
 
-def _digest(value: Any) -> str:
+def _digest(*parts: object) -> str:
     from hashlib import sha256  # brings OpenSSL with it, and without a dial nothing is kept
 
-    return sha256(repr(value).encode()).hexdigest()[:32]
+    return sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 class Worth(NamedTuple):

@@ -144,9 +144,11 @@ class Report:
                 yield result.check, finding
 
     def role_outcome(self, role: Role) -> Outcome:
-        return worst(
-            f.outcome for c, f in self.findings() if c.role.covers(role) and f.peer is None
-        )
+        return worst(outcome for of, outcome in self._own_findings if of.covers(role))
+
+    @cached_property
+    def _own_findings(self) -> tuple[tuple[Role, Outcome], ...]:
+        return tuple((c.role, f.outcome) for c, f in self.findings() if f.peer is None)
 
     def role_ready(self, role: Role) -> Optional[bool]:
         """None where nothing wrong was found and not all was looked at: that cannot say "ready"."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Optional
 
@@ -84,7 +86,11 @@ class Records:
         return tuple(r for r in self.records if not r.present and r.name != own)
 
     def named(self, name: str) -> Optional[Record]:
-        return next((r for r in self.records if r.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Record]:
+        return {record.name: record for record in self.records}
 
 
 @dataclass(frozen=True)
