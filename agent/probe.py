@@ -274,11 +274,11 @@ def _open_to_qemu(
     dialer: Dialer, directory: PurePosixPath
 ) -> tuple[Optional[bool], Optional[bool]]:
     """Modes are not all that the kernel heeds: access lists that are inherited, groups of a setgid directory."""
-    enters = _as_qemu(dialer, ["test", "-x", str(directory)])
-    return enters, _as_qemu(dialer, ["test", "-r", str(directory / "disk")])
+    enters = as_qemu(dialer, ["test", "-x", str(directory)])
+    return enters, as_qemu(dialer, ["test", "-r", str(directory / "disk")])
 
 
-def _as_qemu(dialer: Dialer, argv: Sequence[str]) -> Optional[bool]:
+def as_qemu(dialer: Dialer, argv: Sequence[str]) -> Optional[bool]:
     if dialer.qemu is None or not dialer.host.can_be(dialer.qemu):
         return None
     limit = max(0.1, min(dialer.limit, dialer.left()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Optional
 
 from agent.formats import trust, user_key_files
 from agent.model import (
@@ -27,6 +28,7 @@ from agent.settings import Settings
 _SEARCH, _READ = 0o1, 0o4
 _LISTS = "look at the access list and the group that new directories inherit: getfacl and ls -ld of the instances directory"
 _STANDS = "what is predicted stands; whether qemu could reach what a peer copies here (umask, access lists) is not known"
+_ALSO = "what is predicted stands; nova's login shell, started without sshd, makes directories that qemu can search"
 # Up to here the server was not asked yet.
 _BEFORE = (Stage.RESOLVE, Stage.CONNECT, Stage.BANNER, Stage.HOST_KEY)
 # Faults of the client's side, and a server that was too busy to look: nothing is learnt about nova's login here.
@@ -57,15 +59,16 @@ def _why_not(snapshot: Snapshot) -> str:
 def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
     subject = _subject(attempt)
     if attempt.skipped or attempt.unknown:
-        return skipped(subject, attempt.detail or "nothing was learnt")
+        nothing = skipped(subject, attempt.detail or "nothing was learnt")
+        return _closed(snapshot, subject, attempt) or nothing
     if attempt.reason is None or attempt.stage == Stage.CLEANUP.value:
         return _arrived(snapshot, subject, attempt)
     text = f"failed at stage {attempt.stage}: {attempt.detail}"
     if _before_the_server(snapshot, attempt):
-        return skipped(subject, f"{text}; {_STANDS}")
+        return _stood_in(snapshot, subject, attempt, text)
     if attempt.reason == "forced_command" and _is_our_own_line(snapshot, attempt):
         text = "this host's own key has a command= of its own, so it is not what peers meet"
-        return skipped(subject, f"{text}; {_STANDS}")
+        return _stood_in(snapshot, subject, attempt, text)
     expected = "expected Nova's commands and the copy to work"
     # Another port than the one peers dial may be there for something else.
     say = failed if attempt.port == snapshot.port else warned
@@ -73,6 +76,14 @@ def _judge(snapshot: Snapshot, attempt: Attempt) -> Finding:
     reason = REASONS.get(attempt.reason)
     impact = impact_at(reason, Stage(attempt.stage)) if reason and attempt.stage else None
     return replace(finding, side=Side.HERE, impact=impact)
+
+
+def _stood_in(snapshot: Snapshot, subject: str, attempt: Attempt, text: str) -> Finding:
+    """No login was to be had; where nova's shell was started without one, what it makes of a directory is known."""
+    if attempt.directory_mode is None:
+        return skipped(subject, f"{text}; {_STANDS}")
+    closed = _closed(snapshot, subject, attempt)
+    return closed or skipped(subject, f"{text}; {_ALSO}")
 
 
 def _subject(attempt: Attempt) -> str:
@@ -116,14 +127,10 @@ def _is_our_own_line(snapshot: Snapshot, attempt: Attempt) -> bool:
 
 
 def _arrived(snapshot: Snapshot, subject: str, attempt: Attempt) -> Finding:
-    directory, file = attempt.directory_mode, attempt.file_mode
-    asked = _qemu_was_asked(snapshot, attempt)
-    if directory is not None and not (
-        attempt.qemu_enters if asked else directory & _bits_for_qemu(snapshot, _SEARCH)
-    ):
-        text = f"a directory arrived with mode {directory:04o}, expected one that qemu can search"
-        by_mode = directory & _bits_for_qemu(snapshot, _SEARCH)
-        return failed(subject, "umask_too_strict", text, remedy=_LISTS if by_mode else None)
+    file, asked = attempt.file_mode, _qemu_was_asked(snapshot, attempt)
+    closed = _closed(snapshot, subject, attempt)
+    if closed is not None:
+        return closed
     if file is not None and not (
         attempt.qemu_reads if asked else file & _bits_for_qemu(snapshot, _READ)
     ):
@@ -131,6 +138,18 @@ def _arrived(snapshot: Snapshot, subject: str, attempt: Attempt) -> Finding:
         text = f"a file arrived with mode {file:04o}, expected one that qemu can read"
         return warned(subject, "umask_too_strict", text)
     return passed(subject, f"Nova's commands and the copy worked in {attempt.seconds:.1f} s")
+
+
+def _closed(snapshot: Snapshot, subject: str, attempt: Attempt) -> Optional[Finding]:
+    directory = attempt.directory_mode
+    if directory is None:
+        return None
+    by_mode = bool(directory & _bits_for_qemu(snapshot, _SEARCH))
+    if attempt.qemu_enters if _qemu_was_asked(snapshot, attempt) else by_mode:
+        return None
+    came = "nova's shell makes a directory" if attempt.file_mode is None else "a directory arrived"
+    text = f"{came} with mode {directory:04o}, expected one that qemu can search"
+    return failed(subject, "umask_too_strict", text, remedy=_LISTS if by_mode else None)
 
 
 def _qemu_was_asked(snapshot: Snapshot, attempt: Attempt) -> bool:

@@ -17,7 +17,7 @@ _CONF = PurePosixPath("/etc/security/limits.conf")
 _DROP_INS = PurePosixPath("/etc/security/limits.d")
 
 
-class _Unseen(Exception):
+class Unseen(Exception):
     """`args[0]` is why."""
 
 
@@ -28,11 +28,11 @@ def largest_file(
     try:
         limits = _of_process(host, sshd, f"the running sshd (prlimit --fsize --pid {sshd})")
         if config.one("usepam", "no") == "yes":
-            free = pam_limits.may_raise(_proc(host, sshd, "status"))
-            for arguments in _calls(host, config.one("pamservicename", "sshd")):
+            free = pam_limits.may_raise(proc(host, sshd, "status"))
+            for arguments in calls(host, config.one("pamservicename", "sshd"), "pam_limits.so"):
                 after = _after(host, limits, arguments, account)
                 limits = after if free or not pam_limits.is_above(after, limits) else limits
-    except _Unseen as why:
+    except Unseen as why:
         return Unreadable(str(why))
     return limits.soft
 
@@ -45,31 +45,33 @@ def _after(host: Host, limits: Limits, arguments: tuple[str, ...], account: Acco
 
 def _of_process(host: Host, pid: Optional[int], origin: str) -> Limits:
     nothing = SizeLimit(None, "nothing sets one")
-    found = pam_limits.of_process(_proc(host, pid, "limits"), origin)
+    found = pam_limits.of_process(proc(host, pid, "limits"), origin)
     return found or Limits(nothing, nothing)
 
 
-def _proc(host: Host, pid: Optional[int], name: str) -> bytes:
-    """Nothing of a process that has ended."""
+def proc(host: Host, pid: Optional[int], name: str) -> bytes:
+    """Nothing of a process that has ended.  Raises Unseen."""
     path = PurePosixPath(f"/proc/{pid}/{name}")
-    return (_text(host.outside, path) or b"") if pid is not None else b""
+    return (text(host.outside, path) or b"") if pid is not None else b""
 
 
-def _calls(host: Host, service: str, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The arguments of each pam_limits that a session of this service meets."""
+def calls(
+    host: Host, service: str, module: str, above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+    """The arguments of each such module that a session of this service meets.  Raises Unseen."""
     for line in pam_stack.session(_stack(host, service, other=not above)):
         if line.include and line.include not in (*above, service):
-            yield from _calls(host, line.include, (*above, service))
-        elif line.module == "pam_limits.so":
+            yield from calls(host, line.include, module, (*above, service))
+        elif line.module == module:
             yield line.arguments
 
 
 def _stack(host: Host, service: str, *, other: bool) -> bytes:
     for name in (service, "other") if other else (service,):
         for directory in _STACKS:
-            text = _text(host, directory / name)
-            if text is not None:
-                return text
+            stack = text(host, directory / name)
+            if stack is not None:
+                return stack
     return b""
 
 
@@ -77,26 +79,26 @@ def _files(host: Host, arguments: tuple[str, ...]) -> Iterator[tuple[PurePosixPa
     """`conf=` stands for all the files there are otherwise."""
     named = [PurePosixPath(a.partition("=")[2]) for a in arguments if a.startswith("conf=")]
     for path in named[-1:] or [_CONF, *_dropped(host)]:
-        text = _text(host, path)
-        if text is not None:
-            yield path, text
+        content = text(host, path)
+        if content is not None:
+            yield path, content
 
 
 def _dropped(host: Host) -> list[PurePosixPath]:
     names = host.names(_DROP_INS)
     if isinstance(names, Unreadable):
-        raise _Unseen(names.reason)
+        raise Unseen(names.reason)
     found = names if isinstance(names, tuple) else ()
     return [_DROP_INS / n for n in sorted(found) if n.endswith(".conf") and not n.startswith(".")]
 
 
-def _text(host: Host, path: PurePosixPath) -> Optional[bytes]:
-    """None where it is not there.  Raises _Unseen."""
+def text(host: Host, path: PurePosixPath) -> Optional[bytes]:
+    """None where it is not there.  Raises Unseen."""
     seen = host.file(path)
     if isinstance(seen, File):
         if seen.content is None:
-            raise _Unseen(f"{path} is not a regular file, or too large")
+            raise Unseen(f"{path} is not a regular file, or too large")
         return seen.content
     if isinstance(seen, Unreadable):
-        raise _Unseen(seen.reason)
+        raise Unseen(seen.reason)
     return None

@@ -62,7 +62,7 @@ def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> D
         return Daemon({"": Unreadable("an image runs no sshd")}, (), ())
     if not isinstance(account, Account):
         return Daemon({"": Unreadable("there is no nova account to ask sshd about")})
-    running = _daemon(host)
+    running = listener(host)
     configs = _configs(host, account, itself, peers, running)
     general = configs[""]
     if not isinstance(general, ServerConfig):
@@ -78,7 +78,7 @@ def look(host: Host, people: People, itself: Self, peers: Sequence[Record]) -> D
 
 def ports(host: Host) -> tuple[int, ...]:
     """Those that the sshd here is set to; none where it does not say."""
-    daemon = _daemon(host)
+    daemon = listener(host)
     who = "user=root,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22"
     arguments = _kept(daemon[1]) if daemon else ()
     done = host.run([str(SSHD), "-T", "-C", who, *arguments])
@@ -130,7 +130,7 @@ def _ask(
     return ssh_output.server_config(done.stdout, debian=_is_debian(host))
 
 
-def _daemon(host: Host) -> Optional[tuple[int, list[str]]]:
+def listener(host: Host) -> Optional[tuple[int, list[str]]]:
     """The listening daemon's process and its own command line.
 
     sshd rewrites its title to `sshd: /usr/sbin/sshd -D [listener] ...` and keeps its arguments in it.

@@ -25,8 +25,9 @@ def evaluate(attempt, **changes):
     return found[0]
 
 
-def failed_at(stage, reason, **changes):
-    return evaluate(an_attempt(stage=stage, reason=reason, passed=(), detail="words"), **changes)
+def failed_at(stage, reason, *, modes=None, **changes):
+    met = {"stage": stage, "reason": reason, "passed": (), "detail": "words", **(modes or {})}
+    return evaluate(an_attempt(**met), **changes)
 
 
 def test_a_dial_that_came_through_passes():
@@ -152,3 +153,16 @@ def test_a_volume_that_the_containers_do_not_share_loses_a_disk() -> None:
     (finding,) = CHECK.evaluate(a_host(self_dials=(met,)), Settings())
 
     assert (finding.outcome, finding.impact) == (Outcome.FAIL, Impact.WRONG_DISK)
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [("auth", "permission_denied"), ("auth", "no_identity"), ("host_key", "host_key_unknown")],
+)
+@pytest.mark.parametrize(("mode", "outcome"), [(0o755, Outcome.SKIP), (0o700, Outcome.FAIL)])
+def test_where_no_login_was_to_be_had_novas_shell_tells_of_the_umask(stage, reason, mode, outcome):
+    seen = {"directory_mode": mode, "file_mode": None, "qemu_enters": None}
+    finding = failed_at(stage, reason, modes=seen, files={}, server=Absent())
+    assert finding.outcome is outcome
+    assert (finding.reason == "umask_too_strict") is (outcome is Outcome.FAIL)
+    assert "shell" in finding.message
