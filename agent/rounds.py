@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Optional
 
-from agent import stand_in
 from agent.formats import engine, known_hosts, places
 from agent.host import Host
 from agent.model import (
@@ -24,10 +23,9 @@ from agent.model import (
     Layout,
     NovaConfig,
     Record,
-    ServerConfig,
     Snapshot,
 )
-from agent.observe import nova, server, tools, umask
+from agent.observe import nova, tools
 from agent.probe import LEFT, SIZE, Dialer, Target, dial
 
 _LENIENT = ("no", "off", "false", "accept-new")
@@ -72,23 +70,10 @@ def dial_all(
             dialer = Dialer(*shared, engine=_engine(host, snapshot), qemu=qemu)
             mine = tuple(_self_targets(host, snapshot, config, scratch))
             theirs = tuple(_targets(host, snapshot, account, peers, scratch))
-            return _round(dialer, theirs, mine, _mask(host, snapshot), limits, progress)
+            return _round(dialer, snapshot, theirs, mine, limits, progress)
     except OSError as error:
         why = f"nobody was dialled: {error.filename or 'a temporary file'}: {error.strerror}"
         return tuple(_not_dialled(host, peer, why) for peer in peers), ()
-
-
-def _mask(host: Host, snapshot: Snapshot) -> Callable[[], Optional[int]]:
-    """What a login's shell starts with; None where logins come to another place or account than Nova's own."""
-
-    def found() -> Optional[int]:
-        config = snapshot.server_for("")
-        if snapshot.login is not None or not isinstance(config, ServerConfig):
-            return None
-        running = server.listener(host)
-        return umask.of_login(host, config, running[0] if running else None)
-
-    return found
 
 
 def _engine(host: Host, snapshot: Snapshot) -> tuple[str, str]:
@@ -184,9 +169,9 @@ def resolved(host: Host, peers: Sequence[Record], limits: Limits) -> dict[str, b
 
 def _round(
     dialer: Dialer,
+    snapshot: Snapshot,
     theirs: tuple[Target, ...],
     mine: tuple[Target, ...],
-    mask: Callable[[], Optional[int]],
     limits: Limits,
     progress: Callable[[int, int], None],
 ) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
@@ -200,8 +185,10 @@ def _round(
             if not ours or limits.left() <= 0:
                 return None
             attempt = dial(dialer, target, itself=target in mine)
-            if target in mine and stand_in.wanted(attempt) and (start := mask()) is not None:
-                attempt = stand_in.directory_made(dialer, attempt, start)
+            if target in mine and attempt.reason is not None:
+                from agent import stand_in  # not where all is well
+
+                attempt = stand_in.asked(dialer, snapshot, attempt)
         if limits.stop.is_set() and attempt.reason is not None:
             return None  # it was we who ended it
         done.append(attempt)
