@@ -25,7 +25,7 @@ SCHEMA_VERSION = 1
 
 
 def dump(report: Report) -> str:
-    """A line for each check, peer and step: what a fleet has thousands of, `indent` would have the slow encoder write."""
+    """A line for each check and each peer: with `indent` json takes its slow encoder, and a fleet has thousands."""
     parts = (f"  {json.dumps(key)}: {_lines(part)}" for key, part in as_json(report).items())
     return "{\n" + ",\n".join(parts) + "\n}\n"
 

@@ -115,7 +115,6 @@ class _Watch:
         self.looked: Optional[Looked] = None
         self.told: Optional[changes.Told] = None
         self.config_error: Optional[str] = None
-        self.mounted: Optional[Mount] = None  # what held the instances at the last look
         self.failing: dict[str, str] = {}  # what fails just now, and why
         self.started = 0.0
 
@@ -225,14 +224,17 @@ class _Watch:
         else:
             self.failing.pop(f"cannot write {path}", None)
 
-    def _remember_mount(self, report: Report, instances: Union[Instances, Unreadable]) -> None:
+    def _remember_mount(self, report: Report, found: Union[Instances, Unreadable]) -> None:
         """For the looks to come: what is not mounted one day may be named by no file."""
-        mount = instances.mount if isinstance(instances, Instances) else instances
+        mount = found.mount if isinstance(found, Instances) else found
         missed = any(finding.reason == "share_not_mounted" for _, finding in report.findings())
-        if isinstance(mount, Mount) and mount != self.mounted and not missed:
-            if mount.mountpoint != mount.mountpoint.parent:  # the root is always there
-                self._save(MOUNTED, reminder(mount))
-            self.mounted = mount
+        if missed or not isinstance(found, Instances) or not isinstance(mount, Mount):
+            return
+        if found.mount_is_ours_alone or mount.mountpoint == mount.mountpoint.parent:
+            return  # the root is always there
+        text = reminder(mount)
+        if found.remembered is None or reminder(found.remembered) != text:
+            self._save(MOUNTED, text)
 
     def _save_metrics(self, report: Report) -> None:
         from agent import metrics

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Optional
 
-from agent.formats import engine, ssh_trace
+from agent.formats import access, engine, ssh_trace
 from agent.formats.escape import visible
 from agent.formats.ssh_failure import Failure, classify
 from agent.host import Completed, Host
@@ -256,15 +256,15 @@ def _visible(dialer: Dialer, directory: PurePosixPath) -> bool:
 def _with_modes(dialer: Dialer, attempt: Attempt, directory: PurePosixPath) -> Attempt:
     """The modes nova's umask gave to what arrived; the file must be the whole payload."""
     seen = dialer.run(["stat", "-c", "%a %s", str(directory), str(directory / "disk")])
-    words = seen.stdout.split()
-    if not seen.ok or len(words) != 4 or int(words[3]) != SIZE:
+    modes = access.told_modes(seen.stdout) if seen.ok else []
+    if len(modes) != 2 or seen.stdout.split()[3] != str(SIZE):
         detail = "the copy said it succeeded and the file is not there, or not whole"
         return replace(attempt, stage="copy", reason="copy_failed", detail=detail)
     enters, reads = _open_to_qemu(dialer, directory)
     return replace(
         attempt,
-        directory_mode=int(words[0], 8),
-        file_mode=int(words[2], 8),
+        directory_mode=modes[0],
+        file_mode=modes[1],
         qemu_enters=enters,
         qemu_reads=reads,
     )

@@ -15,16 +15,7 @@ from typing import Optional
 
 from agent.formats import engine, known_hosts, places
 from agent.host import Host
-from agent.model import (
-    Account,
-    Attempt,
-    ClientConfig,
-    File,
-    Layout,
-    NovaConfig,
-    Record,
-    Snapshot,
-)
+from agent.model import Account, Attempt, ClientConfig, File, Layout, NovaConfig, Record, Snapshot
 from agent.observe import nova, tools
 from agent.probe import LEFT, SIZE, Dialer, Target, dial
 

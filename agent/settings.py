@@ -17,9 +17,8 @@ CONFIG = PurePosixPath("/etc/resize-agent/agent.yaml")
 DROP_INS = PurePosixPath("/etc/resize-agent/conf.d")
 PEERS = PurePosixPath("/etc/resize-agent/peers.d")
 STATE = PurePosixPath("/var/lib/resize-agent")
-MOUNTED = (
-    STATE / "mounted"
-)  # fstab(5): what the instances directory lay on when a daemon last looked
+# As fstab(5): what the instances directory lay on when a daemon last looked.
+MOUNTED = STATE / "mounted"
 
 
 @dataclass(frozen=True)

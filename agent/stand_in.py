@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+from agent.formats import access
 from agent.model import Attempt, ServerConfig, Snapshot
 from agent.observe import server, umask
 from agent.probe import PREFIX, Dialer, as_qemu
@@ -19,14 +20,20 @@ _LINE = 'cd; umask "$1"; unset SHLVL; exec "$2" -c "$3"'
 
 
 def asked(dialer: Dialer, snapshot: Snapshot, attempt: Attempt) -> Attempt:
-    """A dial of this host to itself; where that came to no shell, or to one that peers do not get, with what the shell makes."""
+    """This host's dial of itself.  Where it was let in to no shell, or to none that peers get, a shell is started without a login."""
     if attempt.stage not in _UNREACHED and attempt.reason != "forced_command":
         return attempt
     config = snapshot.server_for("")
     if snapshot.login is not None or not isinstance(config, ServerConfig):
         return attempt  # peers log in elsewhere, or nobody knows how
+    if attempt.port != snapshot.port or dialer.config.transport == "rsync":
+        return attempt  # not where peers dial; rsync brings the modes of the source with it
+    if {config.one(word, "none") for word in ("forcecommand", "chrootdirectory")} != {"none"}:
+        return attempt  # what peers meet is not nova's shell, or not in this tree
     running = server.listener(dialer.host)
-    return _made(dialer, attempt, umask.of_login(dialer.host, config, running and running[0]))
+    return _made(
+        dialer, attempt, umask.of_login(dialer.host, dialer.account, config, running and running[0])
+    )
 
 
 def _made(dialer: Dialer, attempt: Attempt, mask: int) -> Attempt:
@@ -46,9 +53,10 @@ def _made(dialer: Dialer, attempt: Attempt, mask: int) -> Attempt:
     dialer.run(["env", "-i", *words, *line])
     try:
         seen = dialer.run(["stat", "-c", "%a", where])
-        if not seen.ok:
+        modes = access.told_modes(seen.stdout) if seen.ok else []
+        if len(modes) != 1:
             return attempt
         enters = as_qemu(dialer, ["test", "-x", where])
-        return replace(attempt, directory_mode=int(seen.stdout, 8), qemu_enters=enters)
+        return replace(attempt, directory_mode=modes[0], qemu_enters=enters)
     finally:
         dialer.clean(["rm", "-rf", where])

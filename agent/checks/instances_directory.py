@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Optional
 
 from agent.formats.access import EXECUTE, WRITE, may, unseen
+from agent.formats.mounts import is_shared
 from agent.model import (
     Absent,
     Account,
@@ -55,11 +56,19 @@ def _not_mounted(instances: Instances) -> Optional[Finding]:
             return unknown(subject, "not_observed", text)
         if expected not in (mount.mountpoint, *mount.mountpoint.parents):
             text = f"{subject} lies on {mount.mountpoint}, expected a mount on {expected} ({who})"
-            remedy = (
-                f"mount it, or where it is gone for good: rm {who}" if who == str(MOUNTED) else None
-            )
+            remedy = _GONE if who == str(MOUNTED) else None
             return failed(subject, "share_not_mounted", text, remedy=remedy)
-    return None
+    before = instances.remembered
+    if before is None or not isinstance(mount, Mount) or before.mountpoint != mount.mountpoint:
+        return None
+    if is_shared(mount.fstype) or not is_shared(before.fstype):
+        return None
+    # As in a container that was given the bare directory.
+    text = f"{_lies_on(instances)}, expected {before.fstype} {before.source} ({MOUNTED})"
+    return failed(subject, "share_not_mounted", text, remedy=_GONE)
+
+
+_GONE = f"mount it, or where it is gone for good: rm {MOUNTED}"
 
 
 def _directory(

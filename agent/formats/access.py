@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from agent.model import Absent, Account, File, Snapshot, Unreadable
@@ -20,6 +21,12 @@ def may(account: Account, wanted: int, file: File) -> bool:
     else:
         bits = file.mode
     return bits & wanted == wanted
+
+
+def told_modes(text: str) -> list[int]:
+    """Of each line of `stat -c %a` or `%a %s`; none where it says something else, as a program on nova's PATH can."""
+    told = [re.fullmatch(r"([0-7]{1,4})(?: [0-9]+)?", line) for line in text.splitlines()]
+    return [int(each[1], 8) for each in told if each] if all(told) else []
 
 
 def unseen(snapshot: Snapshot) -> str:

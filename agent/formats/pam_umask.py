@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 _OF_PROCESS = re.compile(rb"^Umask:\s*([0-7]+)", re.MULTILINE)
+_SETTING = re.compile(rb"^\s*umask[ \t=]+([^\s#]+)", re.MULTILINE | re.IGNORECASE)
 
 
 def of_process(status: bytes) -> Optional[int]:
@@ -15,26 +16,17 @@ def of_process(status: bytes) -> Optional[int]:
     return int(found[1], 8) if found else None
 
 
-def applied(before: int, arguments: Sequence[str], login_defs: bytes) -> int:
-    """`before`, or what the arguments or login.defs(5) say instead.  A user's group is taken for its own."""
-    said = [a.partition("=")[2] for a in arguments if a.startswith("umask=")]
-    mask = _octal(said[-1] if said else _value(login_defs, b"UMASK"))
-    own_group = not said and _value(login_defs, b"USERGROUPS_ENAB").lower() == "yes"
-    if "usergroups" in arguments or (own_group and "nousergroups" not in arguments):
-        before = _as_owner(before)
-        mask = None if mask is None else _as_owner(mask)
-    return before if mask is None else mask
+def applied(before: int, arguments: Sequence[str], files: Iterable[bytes], *, own: bool) -> int:
+    """`before`, or what the arguments or else the first of `files` (login.defs(5), /etc/default/login) that has one says instead.
 
-
-def _as_owner(mask: int) -> int:
-    """The group may what its only member may."""
-    return (mask & ~0o070) | ((mask >> 3) & 0o070)
-
-
-def _octal(word: str) -> Optional[int]:
-    return int(word, 8) & 0o777 if re.fullmatch(r"[0-7]{1,12}", word) else None
-
-
-def _value(text: bytes, key: bytes) -> str:
-    found = re.findall(rb"^\s*" + key + rb"[ \t=]+\"?([^\s\"#]+)", text, re.MULTILINE)
-    return found[0].decode("ascii", "replace") if found else ""
+    `own` says whether the user, not root, has a group of its own name.  What the comment field of passwd(5) says is not known here.
+    """
+    said = [a.partition("=")[2] for a in arguments if a.lower().startswith("umask=")]
+    said = said[-1:] or [m[1].decode("ascii", "replace") for m in map(_SETTING.search, files) if m]
+    mask = before
+    if said and re.fullmatch(r"[0-7]{1,12}", said[0]):
+        mask = int(said[0], 8) & 0o777
+    groups = [a.lower() for a in arguments if a.lower() in ("usergroups", "nousergroups")]
+    if own and groups[-1:] == ["usergroups"]:
+        mask = (mask & ~0o070) | ((mask >> 3) & 0o070)
+    return mask

@@ -196,6 +196,8 @@ class Instances:
     free_bytes: Optional[int] = None
     free_inodes: Optional[int] = None
     expected_mounts: tuple[tuple[PurePosixPath, str], ...] = ()  # mountpoint, who says so
+    remembered: Optional[Mount] = None  # what a daemon saw here earlier
+    mount_is_ours_alone: bool = False  # perhaps: what everybody sees mounted was not to be seen
     leftovers: tuple[tuple[str, int, bool], ...] = ()
     qemu_enters: Optional[bool] = None
     kept: tuple[tuple[str, bool], ...] = ()

@@ -49,7 +49,7 @@ def look(
     seen, inner = _looked(host, account, way, ("locks", config.image_cache))
     last = seen[path]
     real = last.real if isinstance(last, File) and last.real is not None else path
-    mount, withheld = _mount(host, real)
+    mount, withheld, alone = _mount(host, real)
     if withheld:
         return Unreadable(f"{path} {_WITHHELD}")
     writable = inner["writable"]
@@ -61,6 +61,8 @@ def look(
         free_bytes=inner.get("free_bytes"),
         free_inodes=inner.get("free_inodes"),
         expected_mounts=tuple(dict.fromkeys(_expected(host, (path, real), records, config.host))),
+        remembered=next(iter(_remembered(host)), None),
+        mount_is_ours_alone=alone,
         qemu_enters=_enters(host, people.qemu, path),
         kept=tuple((name, bool(writable)) for name, writable in inner.get("kept", ())),
         leftovers=tuple((name, uid, removable) for name, uid, removable in inner["leftovers"]),
@@ -166,22 +168,23 @@ def _removable(top: str) -> bool:
     return True
 
 
-def _mount(host: Host, real: PurePosixPath) -> tuple[Union[Mount, Unreadable], bool]:
-    """(what everybody sees mounted there, whether it is read-only for us and not for everybody).
+def _mount(host: Host, real: PurePosixPath) -> tuple[Union[Mount, Unreadable], bool, bool]:
+    """(what everybody sees mounted there, whether it is read-only for us and not for everybody, whether only we may see it).
 
     A confined service has mounts of its own (systemd.exec(5), ProtectSystem=); those of the first process are everybody's,
     where it has the same root as we, which in a container it may not.
     """
     own, first = host.proc("mountinfo"), host.outside.file(EVERYBODYS)
     if not isinstance(own, File) or own.content is None:
-        return Unreadable("its mounts cannot be seen (proc(5), mountinfo)"), False
+        return Unreadable("its mounts cannot be seen (proc(5), mountinfo)"), False, True
     ours = theirs = mounts.mount_of(mounts.mountinfo(own.content), real)
     table = first.content if isinstance(first, File) and first.content else b""
     if table and mounts.root_device(table) == mounts.root_device(own.content):
         theirs = mounts.mount_of(mounts.mountinfo(table), real)
     if theirs is None:
-        return Unreadable("no mount holds it"), False
-    return theirs, ours is not None and "ro" in ours.options and "ro" not in theirs.options
+        return Unreadable("no mount holds it"), False, True
+    withheld = ours is not None and "ro" in ours.options and "ro" not in theirs.options
+    return theirs, withheld, not table
 
 
 def _expected(
@@ -195,9 +198,10 @@ def _expected(
 
 def _told_mounts(host: Host, records: Records, own: str) -> Iterable[tuple[Mount, str]]:
     """What a peer has of its own is no word about us; what we had, and told, is."""
-    for path, seen in ((FSTAB, host.file(FSTAB)), (MOUNTED, host.outside.file(MOUNTED))):
-        if isinstance(seen, File) and seen.content:
-            yield from ((mount, str(path)) for mount in mounts.fstab(seen.content))
+    seen = host.file(FSTAB)
+    if isinstance(seen, File) and seen.content:
+        yield from ((mount, str(FSTAB)) for mount in mounts.fstab(seen.content))
+    yield from ((mount, str(MOUNTED)) for mount in _remembered(host))
     yield from ((mount, str(unit)) for unit, mount in _units(host))
     for record in records.records:
         if record.storage is None:
@@ -206,6 +210,11 @@ def _told_mounts(host: Host, records: Records, own: str) -> Iterable[tuple[Mount
             told = _told(record.storage.mountpoint, record.storage.fstype)
             if told is not None:
                 yield told, str(record.path)
+
+
+def _remembered(host: Host) -> tuple[Mount, ...]:
+    seen = host.outside.file(MOUNTED)
+    return mounts.fstab(seen.content) if isinstance(seen, File) and seen.content else ()
 
 
 def _told(mountpoint: str, fstype: str) -> Optional[Mount]:

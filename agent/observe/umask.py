@@ -7,14 +7,14 @@ from typing import Optional
 
 from agent.formats import pam_umask
 from agent.host import Host
-from agent.model import ServerConfig
+from agent.model import Account, ServerConfig
 from agent.observe import limits
 
-_LOGIN_DEFS = PurePosixPath("/etc/login.defs")
+_FILES = (PurePosixPath("/etc/login.defs"), PurePosixPath("/etc/default/login"))
 _USUAL = 0o022
 
 
-def of_login(host: Host, config: ServerConfig, sshd: Optional[int]) -> int:
+def of_login(host: Host, account: Account, config: ServerConfig, sshd: Optional[int]) -> int:
     """Of a session that the running sshd, a pid, would open; the usual one as far as nothing is to be seen."""
     mask = _USUAL
     try:
@@ -23,7 +23,9 @@ def of_login(host: Host, config: ServerConfig, sshd: Optional[int]) -> int:
         if config.one("usepam", "no") == "yes":
             service = config.one("pamservicename", "sshd")
             for arguments in limits.calls(host, service, "pam_umask.so"):
-                mask = pam_umask.applied(mask, arguments, limits.text(host, _LOGIN_DEFS) or b"")
+                files = [limits.text(host, path) or b"" for path in _FILES]
+                own = account.uid != 0 and account.name in account.group_names
+                mask = pam_umask.applied(mask, arguments, files, own=own)
     except limits.Unseen:
         return mask
     return mask

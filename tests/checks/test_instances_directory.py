@@ -4,7 +4,7 @@ import pytest
 
 from agent.checks.instances_directory import CHECK
 from agent.model import Absent, MakeDirectory, Mount, Outcome, SetOwner, Unreadable
-from agent.settings import Settings
+from agent.settings import MOUNTED, Settings
 from tests.hosts import HOME, INSTANCES, NOVA_UID, P, a_directory, a_file, a_host, an_instances
 
 SHARE = ((INSTANCES, "/etc/fstab"),)
@@ -51,6 +51,26 @@ def test_the_share_that_belongs_there_passes():
     assert evaluate(expected_mounts=SHARE, mount=mount).outcome is Outcome.PASS
     above = ((P("/var"), "/etc/fstab"),)
     assert evaluate(expected_mounts=above, mount=mount).outcome is Outcome.PASS
+
+
+def test_what_was_seen_there_earlier_is_missed_until_its_memory_is_removed():
+    finding = evaluate(expected_mounts=((INSTANCES, str(MOUNTED)),))
+    assert seen(finding) == (Outcome.FAIL, "share_not_mounted", ())
+    assert finding.remedy.endswith(f"rm {MOUNTED}")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "outcome"),
+    [
+        ("nfs4", "ext4", Outcome.FAIL),
+        ("nfs4", "nfs", Outcome.PASS),
+        ("ext4", "xfs", Outcome.PASS),
+        ("ext4", "nfs4", Outcome.PASS),
+    ],
+)
+def test_a_container_that_was_given_the_bare_directory_is_seen(before, now, outcome):
+    mounts = [Mount(INSTANCES, kind, "x", ("rw",)) for kind in (before, now)]
+    assert evaluate(remembered=mounts[0], mount=mounts[1]).outcome is outcome
 
 
 def test_a_directory_of_root_is_given_to_nova():

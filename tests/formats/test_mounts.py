@@ -35,11 +35,14 @@ def test_mountinfo_gives_both_sets_of_options_once() -> None:
 
 
 @given(
-    where=st.text(st.characters(min_codepoint=1, exclude_categories=("Cs",)), max_size=20),
+    where=st.text(
+        st.characters(min_codepoint=1, exclude_characters="/", exclude_categories=("Cs",)),
+        max_size=20,
+    ),
     source=st.text(st.characters(min_codepoint=1, exclude_categories=("Cs",)), max_size=20),
 )
 def test_what_is_remembered_is_read_again_whatever_its_name(where: str, source: str) -> None:
-    mount = Mount(Path("/srv", where), "fuse.sshfs", source, ("rw",))
+    mount = Mount(Path("/srv/x", where), "fuse.sshfs", source, ("rw",))
     (again,) = fstab(reminder(mount).encode())
     told = (again.mountpoint, again.fstype, again.source)
     assert told == (mount.mountpoint, "fuse.sshfs", source or "none")

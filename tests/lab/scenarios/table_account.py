@@ -65,6 +65,8 @@ START_UP = (
     Fault("E28h-umask-077-pam-own-key-absent", b="echo 'session optional pam_umask.so umask=0077' >>/etc/pam.d/common-session; sed -i \"/$MB/d\" $AK", reason="umask_too_strict", side="here"),
     Fault("E28i-umask-077-login-defs-own-key-absent", b="sed -i 's/^UMASK.*/UMASK 077/' /etc/login.defs; echo 'session optional pam_umask.so' >>/etc/pam.d/common-session; sed -i \"/$MB/d\" $AK"),
     Fault("E28j-umask-022-own-key-absent", b="echo 'session optional pam_umask.so umask=0077' >>/etc/pam.d/common-session; rc 'umask 022'; sed -i \"/$MB/d\" $AK"),
+    Fault("E28l-umask-077-rsync-own-key-absent", a="rsync_transport", b="rsync_transport; rc 'umask 077'; sed -i \"/$MB/d\" $AK"),
+    Fault("E28m-umask-077-forced-022-own-key-absent", b="rc 'umask 077'; cfg 'ForceCommand umask 022; $SSH_ORIGINAL_COMMAND'; sed -i \"/$MB/d\" $AK"),
     Fault("E28k-umask-077-no-key-pair", b="rc 'umask 077'; rm $K $K.pub"),
     Fault("E41-bash.bashrc-noise", b="sed -i '1i echo system-noise' /etc/bash.bashrc", reason="shell_noise"),
     Fault("E42-environment-path", b="echo 'PATH=/nonexistent' >/etc/environment"),
