@@ -35,8 +35,8 @@ HEAD = """# What Nova does, and what the agent says: {release}
 Every row is one fault on a pair of real hosts that worked before.
 *Nova* is the answer of Nova's own driver (`LibvirtDriver.migrate_disk_and_power_off`) to a move from A to B,
 *agent* the word of `agent` on A and B just before. The page is written by
-`python3 -m tests.lab.scenarios --fleet by-hand {options} --write-docs`; the faults stand in `tests/lab/scenarios/`. Rows that are new
-or were changed since the last run of all were measured by themselves (`--only`, `--save`), and rows without a line here not yet.
+`python3 -m tests.lab.scenarios --fleet by-hand {options} --write-docs`; the faults stand in `tests/lab/scenarios/`. Rows that came
+after the last run of all were measured by themselves (`--save FILE --resume`).
 *After* is Nova's answer when `agent --fix` has run on both hosts, for the rows the agent did not call ready.
 In the last column a difference that is meant has its reason. {counts}
 {classes}
