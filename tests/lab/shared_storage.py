@@ -23,7 +23,15 @@ chown nova:nova /srv/store
 bindfs -o allow_other,attr_timeout=0,entry_timeout=0,subtype=glusterfs /srv/store /var/lib/nova/instances
 findmnt -no FSTYPE,SOURCE /var/lib/nova/instances
 """
-UNMOUNT = "umount /var/lib/nova/instances && umount /srv/store"
+# bindfs holds the store until it has ended, which umount(8) of what it served does not wait for.
+UNMOUNT = """
+umount /var/lib/nova/instances || exit 1
+for left in $(seq 100 -1 0); do
+  umount /srv/store && exit 0
+  sleep 0.1
+done
+exit 1
+"""
 
 
 @contextmanager
