@@ -14,6 +14,7 @@ LEFT_OUT: dict[str, str] = {
     "the guest's directory is there: a file, root's, or with a root's disk inside": _ONE_GUEST,
     "the guest's disk at the source cannot be read by nova": _ONE_GUEST,
     "a ForceCommand or command= for single peers that changes the umask": "the agent says ready and Nova ends in ERROR at the destination: only those peers have that login",
+    "umask 077 by a ForceCommand for all, a PAM jump or passwd's comment field, where the host's own key is not accepted": "the same: nova's shell is started without sshd there, and these are not in it",
     "no sudo for privsep": _LATER,
     "a base image that is gone from Glance": _LATER,
     "SELinux labels": "no SELinux in a namespace",
